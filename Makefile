@@ -1,0 +1,66 @@
+# Bulkhead. `make` alone lists what there is. Logic lives in Python (infra/kind, tests), not here.
+
+KUBECONFIG_UP := $(if $(filter command line,$(origin KUBECONFIG)),--kubeconfig $(KUBECONFIG))
+BULKHEAD_KIND := .venv/bin/bulkhead-kind
+PYTEST        := .venv/bin/python -m pytest
+LOCK          := .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-emit-find-links \
+                 --no-emit-index-url
+TIMEOUT       := --timeout 600
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status images test lint unit kind-test bench lock fmt
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Use
+up: .venv/synced ## Make the cluster, build the images, install everything, run a job (KUBECONFIG=… for a cluster of yours)
+	@$(BULKHEAD_KIND) up $(KUBECONFIG_UP)
+
+down: .venv/synced ## Remove the cluster and its registry
+	@$(BULKHEAD_KIND) down
+
+status: .venv/synced ## What runs now, and where
+	@$(BULKHEAD_KIND) status
+
+images: .venv/synced ## Build and push the images; show their sizes
+	@$(BULKHEAD_KIND) images
+
+##@ Test
+test: lint unit ## Everything that needs no cluster
+
+lint: .venv/synced .tools/synced ## Style, types, import layers, charts, workflows, Dockerfiles
+	@.venv/bin/python -m tests.lint
+
+unit: .venv/synced .tools/synced ## Unit tests, rendered charts, each code location's own tests
+	@$(PYTEST) -n 2 --dist loadfile $(ARGS)
+
+kind-test: .venv/synced ## The promises, on a real cluster (ARGS='-k quota' for some)
+	@$(BULKHEAD_KIND) up --no-run
+	@$(BULKHEAD_KIND) images --tests
+	@$(PYTEST) tests/e2e $(TIMEOUT) $(ARGS)
+
+bench: .venv/synced ## Measure runs and steps against Dagster's stock executors; writes build/bench.md
+	@$(BULKHEAD_KIND) up --no-run
+	@$(BULKHEAD_KIND) images --tests
+	@.venv/bin/python -m tests.bench $(ARGS)
+
+##@ Maintain
+fmt: .venv/synced ## Format the Python code
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+lock: .venv/synced ## Compute every requirements.lock anew
+	@$(LOCK) --python-version 3.11 --group pyproject.toml:dev packages/bulkhead/pyproject.toml infra/kind/pyproject.toml -o requirements.lock
+	@.venv/bin/python -m tests.locks
+
+.venv/synced: requirements.lock packages/bulkhead/pyproject.toml infra/kind/pyproject.toml
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; python3 is " + sys.version.split()[0])'
+	@test -x .venv/bin/python || python3 -m venv .venv
+	@.venv/bin/pip install -q --disable-pip-version-check "$$(grep -o '^uv==[0-9.]*' requirements.lock)"
+	@.venv/bin/uv pip sync -q --require-hashes --python .venv/bin/python requirements.lock
+	@.venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e packages/bulkhead -e infra/kind
+	@touch $@
+
+.tools/synced: .venv/synced
+	@$(BULKHEAD_KIND) tools && touch $@

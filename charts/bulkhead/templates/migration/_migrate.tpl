@@ -1,0 +1,44 @@
+{{- /* Waits until the schema is at the image's version: Dagster's services race to make the tables
+of an empty database, and read those of an old one wrongly. */}}
+{{- define "bulkhead.waitForSchema" -}}
+- name: wait-for-schema
+  {{- include "bulkhead.image" (list . .Values.image) | nindent 2 }}
+  command: [bulkhead, migrate, --wait]
+  env:
+    - {name: DAGSTER_HOME, value: /opt/dagster/home}
+  envFrom:
+    - secretRef: {name: {{ include "bulkhead.databaseSecret" . }}}
+  resources: {{ toYaml .Values.migration.resources | nindent 4 }}
+  securityContext: {{ include "bulkhead.containerSecurity" . | nindent 4 }}
+  volumeMounts: {{ include "bulkhead.instanceMounts" . | nindent 4 }}
+{{- end }}
+
+{{- /* Spec of the Job that makes or upgrades the schema: (list $ config-map). */}}
+{{- define "bulkhead.migrateSpec" -}}
+{{- $root := index . 0 -}}
+# The command waits for the database itself; what it refuses, it refuses every time.
+backoffLimit: 2
+activeDeadlineSeconds: {{ $root.Values.migration.activeDeadlineSeconds }}
+template:
+  metadata:
+    labels: {{ include "bulkhead.podLabels" (list $root "migration" $root.Values.image) | nindent 6 }}
+  spec:
+    restartPolicy: Never
+    serviceAccountName: {{ include "bulkhead.name" (list $root "migrate") }}
+    automountServiceAccountToken: false
+    enableServiceLinks: false
+    securityContext: {{ include "bulkhead.podSecurity" $root | nindent 6 }}
+    {{- include "bulkhead.placement" (list $root $root.Values.dagsterDaemon) | nindent 4 }}
+    containers:
+      - name: migrate
+        {{- include "bulkhead.image" (list $root $root.Values.image) | nindent 8 }}
+        command: [bulkhead, migrate]
+        env:
+          - {name: DAGSTER_HOME, value: /opt/dagster/home}
+        envFrom:
+          - secretRef: {name: {{ include "bulkhead.databaseSecret" $root }}}
+        resources: {{ toYaml $root.Values.migration.resources | nindent 10 }}
+        securityContext: {{ include "bulkhead.containerSecurity" $root | nindent 10 }}
+        volumeMounts: {{ include "bulkhead.instanceMounts" $root | nindent 10 }}
+    volumes: {{ include "bulkhead.instanceVolumes" . | nindent 6 }}
+{{- end }}

@@ -1,0 +1,30 @@
+{{- /* Name, labels and image. `docs/design/contract.md` lists the names that others rely on. */}}
+
+{{- define "code-location.name" -}}
+{{ .Values.codeLocation | default .Release.Name }}
+{{- end }}
+
+{{- define "code-location.selector" -}}
+app.kubernetes.io/name: code-location
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: code-server
+{{- end }}
+
+{{- /* Labels; the version is the image's: what runs here is the team's, not the chart. */}}
+{{- define "code-location.labels" -}}
+{{ include "code-location.selector" . }}
+app.kubernetes.io/part-of: bulkhead
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/version: {{ .Values.image.tag | default (.Values.image.digest | trimPrefix "sha256:" | trunc 12) | trunc 63 | trimAll "-._" | quote }}
+bulkhead.dev/code-location: {{ include "code-location.name" . }}
+{{- end }}
+
+{{- /* A digest wins over a tag. */}}
+{{- define "code-location.image" -}}
+{{- $name := printf "%s/%s" .Values.image.registry .Values.image.repository | trimPrefix "/" -}}
+{{- if .Values.image.digest -}}
+{{ $name }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ $name }}:{{ .Values.image.tag | required "image.tag and image.digest are both empty: name the image by one of them" }}
+{{- end }}
+{{- end }}

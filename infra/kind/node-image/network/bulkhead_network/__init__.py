@@ -1,0 +1,1 @@
+"""The network agent of the self-built kind node: pod routes and NetworkPolicy by nftables."""

@@ -1,0 +1,1 @@
+"""One command makes a real Kubernetes cluster with kind, and removes it."""

@@ -1,0 +1,135 @@
+"""The platform and the code locations on a cluster: two charts, installed as users do."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bulkhead_kind import process
+from bulkhead_kind.paths import BUILD, KIND, REPOSITORY
+from bulkhead_kind.progress import Progress, Step
+
+PLATFORM = "bulkhead"
+"""Name of the platform's release and of its namespace."""
+
+PLATFORM_CHART = REPOSITORY / "charts" / "bulkhead"
+LOCATION_CHART = REPOSITORY / "charts" / "code-location"
+PLATFORM_VALUES = KIND / "platform.yaml"
+WAIT = "5m"
+
+POD_SECURITY = {
+    "pod-security.kubernetes.io/enforce": "restricted",
+    "pod-security.kubernetes.io/warn": "restricted",
+}
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster to install on, and the programs that reach it."""
+
+    helm: Path
+    kubectl: Path
+    kubeconfig: Path | None
+    context: str | None = None
+
+    def kubectl_command(self) -> list[str]:
+        """`kubectl` with the words that pick this cluster."""
+        return [str(self.kubectl), *self._words("--context")]
+
+    def helm_command(self) -> list[str]:
+        """`helm` with the words that pick this cluster."""
+        return [str(self.helm), *self._words("--kube-context")]
+
+    def output(self, *words: str) -> str:
+        """Return what a short kubectl command printed; raises CommandError."""
+        return process.output([*self.kubectl_command(), *words])
+
+    def _words(self, context: str) -> list[str]:
+        return [
+            *(["--kubeconfig", str(self.kubeconfig)] if self.kubeconfig else []),
+            *([context, self.context] if self.context else []),
+        ]
+
+
+@dataclass(frozen=True)
+class Release:
+    """A chart to install under a name: its values file, and what is known only now."""
+
+    name: str
+    namespace: str
+    chart: Path
+    values: Path
+    more: Mapping[str, object]
+
+
+def install_platform(progress: Progress, cluster: Cluster, images: Mapping[str, str]) -> None:
+    """Install or upgrade the platform's release; its namespace admits only restricted pods.
+
+    Raises StepError when the release does not become healthy.
+    """
+    values = {
+        "image": _image(images["platform"]),
+        "postgresql": {"image": _image(images["postgresql"])},
+        "objectStore": {"image": _image(images["seaweedfs"])},
+    }
+    release = Release(PLATFORM, PLATFORM, PLATFORM_CHART, PLATFORM_VALUES, values)
+    with progress.step("Install the platform") as step:
+        _make_namespace(step, cluster)
+        _upgrade(step, cluster, release)
+
+
+def install_location(progress: Progress, cluster: Cluster, folder: Path, image: str) -> None:
+    """Install or upgrade the release of the code location in `folder`, in its own namespace.
+
+    Raises StepError when its code server does not become ready.
+    """
+    release = Release(
+        folder.name,
+        f"{PLATFORM}-{folder.name}",
+        LOCATION_CHART,
+        folder / "values.yaml",
+        {"image": _image(image)},
+    )
+    with progress.step(f"Install code location {folder.name}") as step:
+        _upgrade(step, cluster, release)
+
+
+def pods(cluster: Cluster) -> str:
+    """The pods of the platform and of every code location, as kubectl prints them."""
+    return cluster.output(
+        "get", "pods", "--all-namespaces", "--selector=app.kubernetes.io/part-of=bulkhead"
+    )
+
+
+def _make_namespace(step: Step, cluster: Cluster) -> None:
+    namespace = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": PLATFORM, "labels": POD_SECURITY},
+    }
+    path = _write("namespace", namespace)
+    step.run([*cluster.kubectl_command(), "apply", "--server-side", "-f", path])
+
+
+def _upgrade(step: Step, cluster: Cluster, release: Release) -> None:
+    words: Sequence[str | Path] = [
+        *("upgrade", "--install", release.name, release.chart, "--namespace", release.namespace),
+        *("--values", release.values, "--values", _write(release.name, release.more)),
+        *("--wait", "--timeout", WAIT),
+    ]
+    step.run([*cluster.helm_command(), *words])
+
+
+def _image(reference: str) -> dict[str, str]:
+    """The chart's `image` of `registry/repository@sha256:…`."""
+    name, _, digest = reference.partition("@")
+    registry, _, repository = name.partition("/")
+    return {"registry": registry, "repository": repository, "digest": digest}
+
+
+def _write(name: str, content: Mapping[str, object]) -> Path:
+    """Keep what was given to a tool, for whoever wants to look."""
+    path = BUILD / "values" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=2) + "\n")
+    return path

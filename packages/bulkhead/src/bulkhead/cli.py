@@ -1,0 +1,24 @@
+"""The `bulkhead` command: assembles the commands of `bulkhead.commands`.
+
+Neither this module nor those import more than click before a command runs, so `bulkhead --help`
+answers at once.
+"""
+
+import click
+
+from bulkhead.commands.doctor import doctor
+from bulkhead.commands.locations import locations
+from bulkhead.commands.migrate import migrate
+from bulkhead.commands.workspace_sync import workspace_sync
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="bulkhead", prog_name="bulkhead")
+def main() -> None:
+    """Dagster on Kubernetes with walls."""
+
+
+main.add_command(locations)
+main.add_command(doctor)
+main.add_command(workspace_sync)
+main.add_command(migrate)

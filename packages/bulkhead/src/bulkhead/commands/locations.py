@@ -1,0 +1,92 @@
+"""`bulkhead locations`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bulkhead.commands.options import installation_options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from bulkhead.installation.states import LocationState
+
+_DIGEST_DIGITS = 12
+
+
+@click.command(short_help="List the code locations of an installation.")
+@installation_options
+def locations(context: str | None, namespace: str, release: str, as_json: bool) -> None:
+    """List the code locations of an installation: namespace, image, state."""
+    import json
+    from dataclasses import asdict
+
+    from bulkhead.installation import snapshot
+    from bulkhead.installation.cluster import ClusterError, KubeconfigCluster
+    from bulkhead.installation.states import location_states
+
+    try:
+        taken = snapshot.take(KubeconfigCluster(context), release=release, namespace=namespace)
+    except ClusterError as error:
+        raise click.ClickException(str(error)) from error
+    if taken.registry_trouble is not None:
+        raise click.ClickException(
+            f"{taken.registry_trouble}. `bulkhead doctor` says more; --release and --namespace "
+            "name the platform's Helm release and namespace."
+        )
+    states = location_states(taken)
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in states], indent=2))
+    elif not states:
+        click.echo("No code location is registered (codeLocations in the platform's values).")
+    else:
+        _show(states)
+
+
+def _show(states: "Sequence[LocationState]") -> None:
+    from datetime import datetime, timezone
+
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    styles = {"loaded": "green", "available": "green", "loading": "yellow", "not deployed": "dim"}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("NAME", "NAMESPACE", "ENVIRONMENT", "STATE", "SINCE"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("IMAGE", overflow="fold")
+    now = datetime.now(tz=timezone.utc)
+    for each in states:
+        table.add_row(
+            each.name,
+            each.namespace,
+            each.environment or "-",
+            Text(each.state, style=styles.get(each.state, "bold red")),
+            _age(each.since, now),
+            _short(each.image or "-"),
+        )
+    console = Console()
+    console.print(table)
+    for each in states:
+        if each.detail:
+            console.print(Text.assemble((each.name, "bold"), f": {' '.join(each.detail.split())}"))
+
+
+def _short(image: str) -> str:
+    """Cut a digest to the digits that people compare; `--json` has all of it."""
+    name, at, digest = image.partition("@sha256:")
+    return f"{name}{at}{digest[:_DIGEST_DIGITS]}…" if len(digest) > _DIGEST_DIGITS else image
+
+
+def _age(since: str | None, now: "datetime") -> str:
+    """Return how long ago that was, in its largest unit."""
+    from datetime import datetime
+
+    if since is None:
+        return "-"
+    seconds = (now - datetime.fromisoformat(since.replace("Z", "+00:00"))).total_seconds()
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"

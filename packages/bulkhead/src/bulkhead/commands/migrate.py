@@ -1,0 +1,36 @@
+"""`bulkhead migrate`."""
+
+from pathlib import Path
+
+import click
+
+from bulkhead import names
+
+
+@click.command(short_help="Bring the database's schema to this image's version.")
+@click.option("--wait", is_flag=True, help="Change nothing; return when the schema is up to date.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=300.0,
+    show_default=True,
+    help="Seconds to wait for the database, and for another migration.",
+)
+@click.option(
+    "--dagster-home",
+    envvar=names.DAGSTER_HOME_ENV,
+    default=names.DAGSTER_HOME,
+    show_default=True,
+    show_envvar=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Directory with dagster.yaml.",
+)
+def migrate(wait: bool, timeout: float, dagster_home: Path) -> None:
+    """Bring the database's schema to this image's version, or wait until it is there."""
+    from bulkhead import migrate as migration
+
+    work = migration.wait_for_schema if wait else migration.migrate
+    try:
+        work(dagster_home, timeout=timeout, say=click.echo)
+    except migration.MigrationError as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,12 @@
+"""workspace-sync: keeps Dagster's `workspace.yaml` equal to the code locations that exist.
+
+| module | subject |
+|---|---|
+| `workspace` | the rules: registry and Services in, locations and refusals out; no I/O |
+| `kubernetes_api` | the few calls of the Kubernetes API that this needs |
+| `collection` | one list-and-watch that outlives every failure of the API |
+| `reporter` | Kubernetes Events for what was refused |
+| `web_server` | brings the web server's workspace up to date |
+| `health` | `/readyz` and `/healthz` |
+| `sync` | the parts put together; what `bulkhead workspace-sync` runs |
+"""

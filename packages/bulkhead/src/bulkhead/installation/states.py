@@ -1,0 +1,79 @@
+"""The code locations of an installation, one line for each."""
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from bulkhead.discovery.workspace import Registration
+from bulkhead.installation.pods import Object, is_available, why_unavailable
+from bulkhead.installation.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class LocationState:
+    """One code location as a person or a machine wants to see it.
+
+    `state` is one of `loaded`, `loading`, `available` (its code server runs, the web server could
+    not be asked), `load error`, `unavailable`, `refused`, `not deployed`, `no namespace`.
+    `since` is when that state began as far as the cluster knows: RFC 3339, UTC.
+    """
+
+    name: str
+    namespace: str
+    environment: str | None
+    image: str | None
+    state: str
+    detail: str | None
+    since: str | None
+
+
+def location_states(snapshot: Snapshot) -> list[LocationState]:
+    """Return the state of every registered code location, by name."""
+    return [
+        _state(snapshot, snapshot.registrations[name]) for name in sorted(snapshot.registrations)
+    ]
+
+
+def _state(  # noqa: PLR0911 - the first case that fits
+    snapshot: Snapshot, registration: Registration
+) -> LocationState:
+    name, namespace = registration.name, registration.namespace
+    contents = snapshot.contents[namespace]
+    deployment = contents.named("deployments", name)
+    claims = snapshot.claims(name)
+    image = next((each.image for each in claims if each.image), None) or _image(deployment)
+
+    def is_in(state: str, detail: str | None = None, since: str | None = None) -> LocationState:
+        environment = registration.environment
+        return LocationState(name, namespace, environment, image, state, detail, since)
+
+    if snapshot.namespaces[namespace] is None:
+        return is_in("no namespace", f"namespace {namespace} does not exist")
+    if deployment is None and not claims:
+        return is_in("not deployed")
+    changed = _available_since(deployment)
+    if deployment is not None and not is_available(deployment):
+        return is_in("unavailable", why_unavailable(deployment, contents["pods"]), changed)
+    if not any(each.name == name for each in snapshot.plan.locations):
+        return is_in("refused", "no Service of its own joins the workspace", changed)
+    if snapshot.web_server.trouble is not None:
+        return is_in("available", None, changed)
+    status = snapshot.web_server.locations.get(name)
+    if status is None:
+        return is_in("loading", "the web server does not know it yet", changed)
+    updated = f"{datetime.fromtimestamp(status.updated, tz=timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
+    if status.error is not None:
+        return is_in("load error", status.error, updated)
+    return is_in("loading" if status.loading else "loaded", None, updated)
+
+
+def _image(deployment: Object | None) -> str | None:
+    if deployment is None:
+        return None
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    return containers[0]["image"] if containers else None
+
+
+def _available_since(deployment: Object | None) -> str | None:
+    conditions = ((deployment or {}).get("status") or {}).get("conditions") or []
+    available = (each for each in conditions if each["type"] == "Available")
+    return next((each.get("lastTransitionTime") for each in available), None)

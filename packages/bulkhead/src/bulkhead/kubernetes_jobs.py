@@ -1,0 +1,93 @@
+"""What the run launcher and the step executor share: how Jobs are labelled and deleted.
+
+Both work on Jobs that belong to one run: the launcher makes the run's Job, the executor the Jobs of
+its steps, owned by the run's.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from dagster import DagsterRun
+from dagster_k8s.client import DagsterKubernetesClient
+from dagster_k8s.container_context import K8sContainerContext
+from dagster_k8s.job import UserDefinedDagsterK8sConfig
+from kubernetes.client.exceptions import ApiException
+
+from bulkhead import names
+
+HTTP_NOT_FOUND = 404
+
+
+class CascadingClient(DagsterKubernetesClient):
+    """Deletes a Job together with everything that it owns.
+
+    Without a propagation policy the API server orphans what a Job owns (the default of `batch/v1`
+    Jobs): dagster-k8s deletes the Job's pods by hand instead, and would leave the step Jobs that a
+    run's Job owns.
+    """
+
+    @classmethod
+    def over(cls, client: DagsterKubernetesClient) -> "CascadingClient":
+        """Return a client that cascades, over the connection of another one."""
+        return cls(client.batch_api, client.core_api, client.logger, client.sleeper, client.timer)
+
+    def delete_job(self, job_name: str, namespace: str) -> bool:
+        """Delete a Job and let the cluster remove its pods and the Jobs that it owns.
+
+        Returns False where there is no such Job.
+
+        Raises:
+            ApiException: the API server refuses or fails.
+        """
+        try:
+            self.batch_api.delete_namespaced_job(
+                name=job_name, namespace=namespace, propagation_policy="Background"
+            )
+        except ApiException as error:
+            if error.status == HTTP_NOT_FOUND:
+                return False
+            raise
+        return True
+
+
+def run_labels(run: DagsterRun) -> dict[str, str]:
+    """Return our labels of every Job and pod of a run.
+
+    The code location is the one that the platform knows the run by, not one that its code claims.
+    Only a run that was launched by hand, without a web server or daemon, has none; there the pod's
+    own setting stands in.
+    """
+    labels = {names.RUN_ID_LABEL: run.run_id}
+    location = (
+        run.remote_job_origin.location_name
+        if run.remote_job_origin
+        else os.environ.get(names.CODE_LOCATION_ENV)
+    )
+    if location:
+        labels[names.CODE_LOCATION_LABEL] = names.label_value(location)
+    return labels
+
+
+def with_metadata(
+    context: K8sContainerContext,
+    *,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str] | None = None,
+    owner: Mapping[str, Any] | None = None,
+) -> K8sContainerContext:
+    """Return the context with labels and annotations for Job and pod, and the Job's owner.
+
+    What is given here wins over what the context holds under the same key.
+    """
+    metadata: dict[str, Any] = {"labels": dict(labels)}
+    if annotations:
+        metadata["annotations"] = dict(annotations)
+    job_metadata = {**metadata, "owner_references": [owner]} if owner else metadata
+    return context.merge(
+        K8sContainerContext(
+            run_k8s_config=UserDefinedDagsterK8sConfig(
+                job_metadata=job_metadata, pod_template_spec_metadata=metadata
+            )
+        )
+    )

@@ -1,0 +1,168 @@
+"""The run launcher where there is a connection to Kubernetes: web server, daemon and run pods.
+
+dagster-k8s gives a run's pod and its steps' pods the same service account and resources. Here the
+container context (launcher's config and code location's) is what a step gets, with no Kubernetes
+token, and `run_pod` is laid over it for run pods alone: a run pod makes Jobs and does none of the
+team's work, a step pod does that work and makes no Jobs.
+
+The launcher may make and delete Jobs in the namespace of every code location, and the container
+context is what a team's code server says. So it does not decide the namespace of a run: that is the
+one in which the platform reaches the code server.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, cast
+
+from dagster import DagsterRun, Field, Permissive, Shape, StringSource
+from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
+from dagster._serdes import ConfigurableClassData
+from dagster_k8s import K8sRunLauncher
+from dagster_k8s.container_context import K8sContainerContext
+from dagster_k8s.job import (
+    K8sConfigMergeBehavior,
+    UserDefinedDagsterK8sConfig,
+    get_user_defined_k8s_config,
+)
+
+from bulkhead.kubernetes_jobs import CascadingClient, run_labels, with_metadata
+
+# The DNS name of a Service, with or without the cluster's domain.
+# https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
+_SERVICE_HOST = re.compile(r"[^.]+\.(?P<namespace>[^.]+)\.svc(\..+)?")
+
+_RUN_POD = Field(
+    Shape(
+        {
+            "service_account_name": Field(
+                StringSource,
+                description="Service account of run pods; it needs rights on Jobs and pods.",
+            ),
+            "resources": Field(
+                Permissive(),
+                is_required=False,
+                description="Requests and limits of run pods; they replace a code location's, "
+                "which are meant for its steps.",
+            ),
+        }
+    ),
+    description="What run pods get and step pods do not.",
+)
+
+
+class NamespaceError(ValueError):
+    """A run is to be launched or reached outside the namespace of its code location."""
+
+
+class NamespacedRunLauncher(K8sRunLauncher):
+    """A `K8sRunLauncher` that sets run pods apart from step pods, whatever executor makes those.
+
+    Configured like `K8sRunLauncher`, and with `run_pod`. A run pod gets, each over the one before:
+    this launcher's settings, the code location's container context, `run_pod`, the run's
+    `dagster-k8s/config` tag, our labels.
+
+    **Namespace.** A run whose code server is reached as `<service>.<namespace>.svc`, as every one
+    that workspace-sync found, is launched, watched and terminated in that namespace and no other.
+    Under any other host (a workspace written by hand, off the cluster) the namespace is the
+    container context's, else `job_namespace`, as with `K8sRunLauncher`.
+    """
+
+    def __init__(self, *, run_pod: Mapping[str, Any], **config: Any) -> None:  # noqa: ANN401
+        """Take `run_pod` as its config schema says, and the rest as `K8sRunLauncher` does."""
+        super().__init__(**config)
+        self._run_pod = run_pod
+        self._api_client = CascadingClient.over(self._api_client)
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Return the config schema: that of `K8sRunLauncher` and `run_pod`."""
+        return {**cast("dict[str, Any]", super().config_type()), "run_pod": _RUN_POD}
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> "NamespacedRunLauncher":
+        """Make the launcher from its part of `dagster.yaml`."""
+        return cls(inst_data=inst_data, **config_value)
+
+    @property
+    def run_k8s_config(self) -> Mapping[str, Any]:
+        """Return the raw Kubernetes configuration that every pod starts from.
+
+        dagster-k8s mounts a token into each pod unless told otherwise, also where the service
+        account says it has none, because the pod's own word counts more.
+        """
+        config = cast("Mapping[str, Any]", super().run_k8s_config)
+        return {
+            **config,
+            "pod_spec_config": {
+                "automount_service_account_token": False,
+                **config.get("pod_spec_config", {}),
+            },
+        }
+
+    def get_container_context_for_run(self, dagster_run: DagsterRun) -> K8sContainerContext:
+        """Return the settings of the run's pod; whatever is done with its Job starts from them.
+
+        Raises:
+            NamespaceError: container context or tag names a namespace that is not the run's.
+            Exception: the run's tag sets a field that `only_allow_user_defined_k8s_config_fields`
+                forbids.
+        """
+        context = K8sContainerContext.create_for_run(dagster_run, self, include_run_tags=False)
+        context = context.merge(self._run_pod_context()).merge(self._tag_context(dagster_run))
+        namespace = _namespace_of_code_server(dagster_run)
+        if namespace:
+            _refuse_other_namespaces(dagster_run, context, namespace)
+            context = context.merge(K8sContainerContext(namespace=namespace))
+        return with_metadata(context, labels=run_labels(dagster_run))
+
+    def _run_pod_context(self) -> K8sContainerContext:
+        resources = self._run_pod.get("resources")
+        return K8sContainerContext(
+            run_k8s_config=UserDefinedDagsterK8sConfig(
+                container_config={"resources": resources} if resources else {},
+                pod_spec_config={
+                    "service_account_name": self._run_pod["service_account_name"],
+                    "automount_service_account_token": True,
+                },
+                # Replaces the resources as a whole: a step's request mixed with a run pod's limit
+                # could be more than that limit.
+                merge_behavior=K8sConfigMergeBehavior.SHALLOW,
+            )
+        )
+
+    def _tag_context(self, dagster_run: DagsterRun) -> K8sContainerContext:
+        context = K8sContainerContext(run_k8s_config=get_user_defined_k8s_config(dagster_run.tags))
+        return context.validate_user_k8s_config_for_run(
+            self.only_allow_user_defined_k8s_config_fields, self.only_allow_user_defined_env_vars
+        )
+
+
+def _namespace_of_code_server(run: DagsterRun) -> str | None:
+    """Return the namespace in which the platform reaches the run's code server, if it tells."""
+    if not run.remote_job_origin:
+        return None
+    origin = run.remote_job_origin.repository_origin.code_location_origin
+    if not isinstance(origin, GrpcServerCodeLocationOrigin):
+        return None
+    match = _SERVICE_HOST.fullmatch(origin.host)
+    return match["namespace"] if match else None
+
+
+def _refuse_other_namespaces(run: DagsterRun, context: K8sContainerContext, allowed: str) -> None:
+    # Without a launcher it is the code location's own: what it names, not what it falls back to.
+    own = K8sContainerContext.create_for_run(run, None, include_run_tags=False)
+    job_metadata = context.run_k8s_config.job_metadata
+    for source, namespace in {
+        "namespace in the container context of its code server": own.namespace,
+        "job_metadata.namespace in its container context or tag dagster-k8s/config": (
+            job_metadata.get("namespace")
+        ),
+    }.items():
+        if namespace not in {None, allowed}:
+            raise NamespaceError(
+                f"Run {run.run_id} is refused: {source} is {namespace!r}. The code server stands "
+                f"in namespace {allowed!r}, and its runs are allowed there only. Set it to "
+                f"{allowed!r} or leave it out, and launch the run again."
+            )

@@ -1,0 +1,1 @@
+raise ValueError("the team's own mistake")

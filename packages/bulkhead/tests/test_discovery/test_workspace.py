@@ -1,0 +1,155 @@
+"""The rules: registry and Services in, locations and refusals out."""
+
+import random
+
+import pytest
+
+from bulkhead.discovery.workspace import (
+    Claim,
+    Location,
+    Registration,
+    RegistryError,
+    WorkspaceFileError,
+    parse,
+    plan,
+    read_claim,
+    read_registry,
+    render,
+)
+
+
+def registered(**namespaces: str) -> dict[str, Registration]:
+    return {name: Registration(name, namespace) for name, namespace in namespaces.items()}
+
+
+def claim(
+    location: str,
+    namespace: str,
+    service: str | None = None,
+    *,
+    created: str = "2030-01-01T00:00:00Z",
+    port: int | None = 3030,
+) -> Claim:
+    service = service or location
+    return Claim(namespace, service, f"{namespace}/{service}", "7", created, location, port)
+
+
+def test_a_registered_service_joins_the_workspace() -> None:
+    made = plan(
+        registered(hello="bulkhead-hello"),
+        {"bulkhead-hello": [claim("hello", "bulkhead-hello")]},
+        [],
+    )
+    assert made.locations == (Location("hello", "hello.bulkhead-hello.svc", 3030),)
+    assert made.refusals == ()
+
+
+def test_a_name_claimed_from_another_namespace_is_refused_and_the_owner_named() -> None:
+    thief = claim("hello", "bulkhead-ml", "impostor", created="2020-01-01T00:00:00Z")
+    owner = claim("hello", "bulkhead-hello")
+    made = plan(
+        registered(hello="bulkhead-hello", ml="bulkhead-ml"),
+        {"bulkhead-ml": [thief], "bulkhead-hello": [owner]},
+        [],
+    )
+    assert [each.host for each in made.locations] == ["hello.bulkhead-hello.svc"]
+    (refusal,) = made.refusals
+    assert refusal.claim == thief
+    assert "belongs to namespace bulkhead-hello" in refusal.message
+    assert "codeLocations.hello.namespace" in refusal.message
+
+
+def test_of_two_services_with_one_name_the_older_stays() -> None:
+    old = claim("hello", "ns", "old", created="2030-01-01T00:00:00Z")
+    new = claim("hello", "ns", "new", created="2030-01-01T00:00:01Z")
+    made = plan(registered(hello="ns"), {"ns": [new, old]}, [])
+    assert [each.host for each in made.locations] == ["old.ns.svc"]
+    assert [each.claim for each in made.refusals] == [new]
+    assert "old, the older Service" in made.refusals[0].message
+
+
+def test_a_name_that_nobody_registered_is_refused() -> None:
+    made = plan(registered(hello="ns"), {"ns": [claim("other", "ns")]}, [])
+    assert made.locations == ()
+    assert "codeLocations.other" in made.refusals[0].message
+
+
+def test_a_service_without_a_grpc_port_is_refused_and_does_not_hold_the_name() -> None:
+    portless = claim("hello", "ns", "portless", created="2020-01-01T00:00:00Z", port=None)
+    made = plan(registered(hello="ns"), {"ns": [portless, claim("hello", "ns", "good")]}, [])
+    assert [each.host for each in made.locations] == ["good.ns.svc"]
+    assert "no port named 'grpc'" in made.refusals[0].message
+
+
+def test_a_namespace_that_could_not_be_listed_keeps_its_locations() -> None:
+    before = [Location("hello", "hello.ns.svc", 3030), Location("gone", "gone.other.svc", 3030)]
+    made = plan(registered(hello="ns", gone="other"), {"other": []}, before)
+    assert made.locations == (Location("hello", "hello.ns.svc", 3030),)
+
+
+def test_a_location_that_is_registered_no_more_or_elsewhere_is_not_kept() -> None:
+    before = [Location("hello", "hello.ns.svc", 3030), Location("moved", "moved.old.svc", 3030)]
+    assert plan(registered(moved="new"), {}, before).locations == ()
+
+
+def test_the_plan_does_not_depend_on_the_order_of_the_claims() -> None:
+    claims = [claim(f"l{n % 7}", "ns", f"s{n}") for n in range(30)]
+    registry = registered(**{f"l{n}": "ns" for n in range(7)})
+    first = plan(registry, {"ns": claims}, [])
+    random.Random(1).shuffle(claims)  # noqa: S311 - no secret
+    assert plan(registry, {"ns": claims}, []) == first
+    assert len(first.locations) == 7
+
+
+def test_the_same_locations_give_the_same_text_and_the_text_reads_back() -> None:
+    locations = [Location("b", "b.ns.svc", 2), Location("a", "a.ns.svc", 1)]
+    assert render(locations) == render(locations[::-1])
+    assert parse(render(locations)) == tuple(sorted(locations))
+    assert parse(render([])) == ()
+
+
+@pytest.mark.parametrize("text", ["", "load_from: 3", "load_from: [{python_file: x}]", "{"])
+def test_a_workspace_of_somebody_else_is_not_taken_for_ours(text: str) -> None:
+    with pytest.raises(WorkspaceFileError):
+        parse(text)
+
+
+def test_the_registry_is_read_with_its_defaults() -> None:
+    registry = read_registry(
+        "codeLocations: {hello: {environment: production}, ml: {namespace: models}, x: }"
+    )
+    assert registry["hello"] == Registration("hello", "bulkhead-hello", "production")
+    assert registry["ml"].namespace == "models"
+    assert registry["x"].namespace == "bulkhead-x"
+
+
+def test_a_registry_without_locations_is_a_registry() -> None:
+    assert read_registry("codeLocations: {}") == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "no key codeLocations"),
+        ("codelocations: {}", "no key codeLocations"),
+        ("codeLocations: [hello]", "expected a mapping of names"),
+        ("codeLocations: {Hello: {}}", "codeLocations.Hello"),
+        ("codeLocations: {hello: 3}", "codeLocations.hello is 3"),
+        ("codeLocations: {hello: {namespace: A/B}}", "codeLocations.hello.namespace is 'A/B'"),
+        ("codeLocations: {hello: {environment: 3}}", "codeLocations.hello.environment is 3"),
+        ("codeLocations: {", "not YAML"),
+    ],
+)
+def test_a_malformed_registry_is_an_error_and_never_an_empty_one(text: str, says: str) -> None:
+    with pytest.raises(RegistryError, match=says):
+        read_registry(text)
+
+
+def test_a_service_without_the_label_claims_nothing() -> None:
+    metadata = {"name": "hello", "namespace": "ns", "uid": "u", "resourceVersion": "1"}
+    assert read_claim({"metadata": metadata}) is None
+    found = read_claim(
+        {"metadata": {**metadata, "labels": {"bulkhead.dev/code-location": "hello"}}}
+    )
+    assert found is not None
+    assert found.location == "hello"

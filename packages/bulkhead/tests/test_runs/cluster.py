@@ -1,0 +1,240 @@
+"""A Kubernetes API server for Jobs and pods that runs each pod's command as a process here.
+
+It speaks the part of the API that launcher and executor use, over HTTP, so that their real client,
+their real requests and the real `dagster api …` commands are tried without a cluster. What only a
+cluster can show (limits, rights, scheduling) belongs to the end-to-end tests.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import threading
+import uuid
+from collections.abc import Mapping
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+Object = dict[str, Any]
+Query = Mapping[str, str]
+
+_PATH = re.compile(
+    r"/(?:api/v1|apis/batch/v1)/namespaces/(?P<namespace>[^/]+)/(?P<kind>jobs|pods)"
+    r"(?:/(?P<name>[^/]+))?(?:/status)?"
+)
+
+
+class Cluster:
+    """The state: Jobs and pods by name, and the process of each pod.
+
+    Pods get `environment`; those without a service account's token also get what tells a process
+    that it is in a pod, so that they have nothing to connect with. Where `runs_pods` is false they
+    stay pending.
+    """
+
+    def __init__(
+        self,
+        logs: Path,
+        environment: Mapping[str, str],
+        runs_pods: bool,
+    ) -> None:
+        self.jobs: dict[str, Object] = {}
+        self.pods: dict[str, Object] = {}
+        self.requests: list[str] = []
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._logs = logs
+        self._environment = environment
+        self._runs_pods = runs_pods
+        self._lock = threading.RLock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.05], daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        for process in self._processes.values():
+            process.kill()
+            process.wait()
+
+    def jobs_of(self, component: str) -> list[Object]:
+        """The Jobs of a component of Dagster: `run_worker` or `step_worker`."""
+        with self._lock:
+            return [
+                self._with_status(job)
+                for job in self.jobs.values()
+                if job["metadata"]["labels"].get("app.kubernetes.io/component") == component
+            ]
+
+    def running(self) -> list[str]:
+        """The pods whose process runs."""
+        with self._lock:
+            return [name for name, process in self._processes.items() if process.poll() is None]
+
+    def delete_pods_of(self, job_name: str) -> None:
+        """Delete a Job's pods as a person or an eviction would."""
+        with self._lock:
+            for pod_name in [name for name in self.pods if name.startswith(job_name)]:
+                self._delete_pod(pod_name)
+
+    def kill(self, job_name: str) -> None:
+        """Kill the process of a Job's pod as the kernel would."""
+        self._processes[f"{job_name}-abcde"].kill()
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {log.name}\n{log.read_text()}" for log in self._logs.iterdir())
+
+    def answer(self, method: str, url: str, body: Any) -> tuple[HTTPStatus, Object]:
+        parts = urlsplit(url)
+        match = _PATH.fullmatch(parts.path)
+        if not match:
+            return _status(HTTPStatus.NOT_FOUND, f"no such path {parts.path}")
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        with self._lock:
+            self.requests.append(f"{method} {url}")
+            kind, name = match["kind"], match["name"]
+            objects = self.jobs if kind == "jobs" else self.pods
+            if method == "POST":
+                return self._create_job(body)
+            if not name:
+                return HTTPStatus.OK, {"items": self._list(objects, query)}
+            if name not in objects:
+                return _status(HTTPStatus.NOT_FOUND, f"{kind} {name!r} not found")
+            if method == "PATCH":
+                for operation in body:
+                    assert operation["op"] == "add"
+                    assert operation["path"] == "/metadata/ownerReferences"
+                    objects[name]["metadata"]["ownerReferences"] = operation["value"]
+            if method == "DELETE":
+                self._delete_job(name, query) if kind == "jobs" else self._delete_pod(name)
+                return _status(HTTPStatus.OK, "deleted")
+            return HTTPStatus.OK, self._with_status(objects[name])
+
+    def _create_job(self, job: Object) -> tuple[HTTPStatus, Object]:
+        name = job["metadata"]["name"]
+        if name in self.jobs:
+            return _status(HTTPStatus.CONFLICT, f"jobs {name!r} already exists")
+        job["metadata"]["uid"] = str(uuid.uuid4())
+        job["metadata"]["namespace"] = "bulkhead-blue"
+        self.jobs[name] = job
+        pod = json.loads(json.dumps(job["spec"]["template"]))
+        pod["metadata"]["name"] = f"{name}-abcde"
+        pod["metadata"]["ownerReferences"] = [_reference(job)]
+        self.pods[pod["metadata"]["name"]] = pod
+        if self._runs_pods:
+            self._start(pod)
+        return HTTPStatus.CREATED, job
+
+    def _start(self, pod: Object) -> None:
+        name = pod["metadata"]["name"]
+        container = pod["spec"]["containers"][0]
+        given = {item["name"]: item["value"] for item in container.get("env", [])}
+        has_token = pod["spec"]["automountServiceAccountToken"]
+        in_pod = {} if has_token else {"KUBERNETES_SERVICE_HOST": "127.0.0.1"}
+        command = container["args"]
+        assert command[0] == "dagster"
+        with (self._logs / name).open("w") as log:
+            self._processes[name] = subprocess.Popen(
+                command,
+                env={**self._environment, **in_pod, **given, "HOSTNAME": name},
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def _list(self, objects: dict[str, Object], query: Query) -> list[Object]:
+        found = [self._with_status(value) for value in objects.values()]
+        if "labelSelector" in query:
+            found = [item for item in found if _matches(item, query["labelSelector"])]
+        if query.get("fieldSelector") == "status.successful=0":
+            found = [item for item in found if not item["status"].get("succeeded")]
+        return found
+
+    def _with_status(self, value: Object) -> Object:
+        process = self._processes.get(f"{value['metadata']['name']}-abcde")
+        if value.get("kind") != "Job" or process is None:
+            return {"status": {}, **value}
+        returned = process.poll()
+        status = (
+            {"active": 1} if returned is None else {"succeeded" if returned == 0 else "failed": 1}
+        )
+        return {**value, "status": status}
+
+    def _delete_job(self, name: str, query: Query) -> None:
+        job = self.jobs.pop(name)
+        uid = job["metadata"]["uid"]
+        owned = [item for item in (*self.jobs.values(), *self.pods.values()) if _owns(uid, item)]
+        for item in owned:
+            if query.get("propagationPolicy") != "Background":
+                # The API server's default for Jobs: what they own stays, without an owner.
+                item["metadata"]["ownerReferences"] = []
+            elif item.get("kind") == "Job":
+                self._delete_job(item["metadata"]["name"], query)
+            else:
+                self._delete_pod(item["metadata"]["name"])
+
+    def _delete_pod(self, name: str) -> None:
+        self.pods.pop(name)
+        process = self._processes.get(name)
+        if process:
+            process.send_signal(signal.SIGTERM)
+
+
+def environment_of_pods() -> dict[str, str]:
+    """What every process needs to run at all, and nothing else of this one's environment."""
+    return {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+
+
+def _reference(job: Object) -> Object:
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "name": job["metadata"]["name"],
+        "uid": job["metadata"]["uid"],
+    }
+
+
+def _owns(uid: str, item: Object) -> bool:
+    return uid in [owner["uid"] for owner in item["metadata"].get("ownerReferences", [])]
+
+
+def _matches(item: Object, selector: str) -> bool:
+    labels = item["metadata"].get("labels", {})
+    pairs = [term.partition("=") for term in selector.split(",")]
+    return all(
+        labels.get(key) == value if equals else key in labels for key, equals, value in pairs
+    )
+
+
+def _status(code: HTTPStatus, message: str) -> tuple[HTTPStatus, Object]:
+    return code, {"kind": "Status", "code": int(code), "message": message}
+
+
+def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def handle_any(self) -> None:
+            length = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(length)) if length else None
+            code, answer = cluster.answer(self.command, self.path, body)
+            payload = json.dumps(answer).encode()
+            self.send_response(code)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(payload)))
+            self.end_headers()
+            self.wfile.write(payload)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815 - http.server's names
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Stay silent; `requests` of the cluster has them."""
+
+    return Handler

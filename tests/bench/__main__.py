@@ -1,0 +1,103 @@
+"""Measure the platform: `python -m tests.bench`.
+
+Runs steps that do nothing under the platform's executor, under Dagster's own `k8s_job_executor`
+and in one process, in turns, so that whatever else the machine does falls on all three alike.
+Needs the platform and `hello`, as `make up` leaves them; writes `build/bench.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from tests.bench import measure, report
+from tests.e2e import cluster, team_code
+from tests.e2e.dagster_client import Dagster, ServiceProxy
+from tests.e2e.helm import Helm
+from tests.e2e.installation import HELLO_NAMESPACE, PLATFORM, Installation
+
+# Code locations by the name of the executor that is measured there; see definitions.py.
+LOCATIONS = {"bulkhead": "bench", "one_process": "bench", "stock": "bench-stock"}
+GRAPHS = ("five_in_a_row", "twenty_at_four")
+QUOTA = {
+    "requests.cpu": "8",
+    "requests.memory": "16Gi",
+    "limits.cpu": "16",
+    "limits.memory": "16Gi",
+}
+
+
+def main() -> None:
+    """Measure, and print and write the tables."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("-n", "--repeat", type=int, default=3, help="runs of each kind (3)")
+    repeat = parser.parse_args().repeat
+
+    kube = cluster.connect()
+    dagster = Dagster(ServiceProxy(kube, PLATFORM, PLATFORM))
+    platform = Installation(PLATFORM, PLATFORM, kube, Helm(), dagster)
+    platform.answers()
+    memory = measure.idle_memory(kube, {PLATFORM: "", HELLO_NAMESPACE: "hello: "})
+    platform.register(
+        {name: {"namespace": _namespace(name), "quota": QUOTA} for name in LOCATIONS.values()}
+    )
+    try:
+        _deploy(platform)
+        version = dagster.loaded(LOCATIONS["bulkhead"]).dagster
+        figures = _figures(dagster, repeat)
+    finally:
+        for location in set(LOCATIONS.values()):
+            platform.helm.uninstall(location, _namespace(location))
+        platform.unregister(set(LOCATIONS.values()))
+
+    nodes = kube.core.list_node().items
+    about = (
+        f"Steps that do nothing; {repeat} runs of each kind, in turns; Dagster {version}, "
+        f"{len(nodes)} nodes with {nodes[0].status.capacity['cpu']} CPUs, "
+        f"Kubernetes {nodes[0].status.node_info.kubelet_version}."
+    )
+    text = report.tables(figures, memory, about)
+    path = cluster.BUILD / "bench.md"
+    path.write_text(text)
+    print(f"\n{text}\nwritten to {path}")
+
+
+def _namespace(location: str) -> str:
+    return f"bulkhead-{location}"
+
+
+def _deploy(platform: Installation) -> None:
+    source = Path(__file__).with_name("definitions.py").read_text()
+    stock = [{"name": "BENCH_EXECUTOR", "value": "stock"}]
+    for location, environment in ((LOCATIONS["bulkhead"], []), (LOCATIONS["stock"], stock)):
+        values = team_code.values(platform.kube, _namespace(location), source)
+        platform.deploy(location, _namespace(location), "hello", {**values, "env": environment})
+        platform.dagster.loaded(location)
+
+
+def _figures(dagster: Dagster, repeat: int) -> dict[tuple[str, str], list[measure.Figures]]:
+    """All runs in turns, after one that pulls the image to the nodes and counts for nothing."""
+    _one(dagster, "twenty_at_four", "bulkhead")
+    figures = defaultdict(list)
+    for turn, graph, executor in itertools.product(range(repeat), GRAPHS, report.COLUMNS):
+        started = time.monotonic()
+        figures[graph, executor].append(_one(dagster, graph, executor))
+        print(f"{turn + 1}/{repeat} {graph} {executor}: {time.monotonic() - started:.1f} s")
+    return figures
+
+
+def _one(dagster: Dagster, graph: str, executor: str) -> measure.Figures:
+    return measure.run(
+        dagster,
+        LOCATIONS[executor],
+        f"{graph}_{executor}",
+        in_a_row=graph == "five_in_a_row",
+        pods=executor != "one_process",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""Figures of one run, and of the idle platform."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.e2e.cluster import Kube
+    from tests.e2e.dagster_client import Dagster
+
+
+@dataclass(frozen=True)
+class Figures:
+    """One run, in seconds."""
+
+    launch_to_start: float
+    """From the click to the run's own start."""
+    start_to_user_code: float
+    """From the run's start to the first line of its first step."""
+    between_steps: tuple[float, ...]
+    """From each step's end to the first line of the next: of steps in a row only."""
+    whole: float
+    """From the click to the end of the run."""
+    cpu: tuple[float, ...]
+    """CPU-seconds of each step's pod by the end of its code; none where steps share a pod."""
+
+
+def run(dagster: Dagster, location: str, job: str, *, in_a_row: bool, pods: bool) -> Figures:
+    """Run a job of `definitions.py` to its end and measure it.
+
+    Args:
+        dagster: the platform.
+        location: the code location that has the job.
+        job: its name.
+        in_a_row: each step starts when the one before has ended.
+        pods: each step has a pod of its own, so that the pod's CPU time is the step's.
+    """
+    abreast = {} if in_a_row or not pods else {"execution": {"config": {"max_concurrent": 4}}}
+    run_id = dagster.launch(location, job, abreast)
+    dagster.succeed(run_id, timeout=600)
+    shown = dagster.run(run_id)
+    events = dagster.events(run_id)
+    reported = [e for e in events if e.kind == "STEP_OUTPUT"]
+    first_lines = {e.step: e.metadata["first_line"] for e in reported}
+    ends = {e.step: e.time for e in events if e.kind == "STEP_SUCCESS"}
+    order = sorted(first_lines, key=first_lines.__getitem__)
+    return Figures(
+        launch_to_start=shown["startTime"] - shown["creationTime"],
+        start_to_user_code=first_lines[order[0]] - shown["startTime"],
+        between_steps=tuple(
+            first_lines[later] - ends[earlier]
+            for earlier, later in itertools.pairwise(order)
+            if in_a_row
+        ),
+        whole=shown["endTime"] - shown["creationTime"],
+        cpu=tuple(e.metadata["cpu_seconds"] for e in reported) if pods else (),
+    )
+
+
+def idle_memory(kube: Kube, namespaces: dict[str, str]) -> dict[str, float]:
+    """Working set in MiB of each container of the pods that stay, as the kubelet reports it.
+
+    Args:
+        kube: the cluster.
+        namespaces: namespaces to look at, and what to put before the container's name.
+
+    Returns:
+        MiB by `<prefix><component>/<container>`.
+    """
+    components = {
+        (namespace, pod.metadata.name): f"{prefix}{_component(pod)}"
+        for namespace, prefix in namespaces.items()
+        for pod in kube.core.list_namespaced_pod(namespace).items
+        if pod.status.phase == "Running"
+        and not any(o.kind == "Job" for o in pod.metadata.owner_references or [])
+    }
+    found = {}
+    for node in kube.core.list_node().items:
+        path = f"/api/v1/nodes/{node.metadata.name}/proxy/stats/summary"
+        for pod in kube.request("GET", path)["pods"]:
+            at = (pod["podRef"]["namespace"], pod["podRef"]["name"])
+            for container in pod.get("containers", []) if at in components else []:
+                used = container.get("memory", {}).get("workingSetBytes", 0)
+                found[f"{components[at]}/{container['name']}"] = used / 2**20
+    return dict(sorted(found.items()))
+
+
+def _component(pod: Any) -> str:
+    labels = pod.metadata.labels or {}
+    return labels.get("app.kubernetes.io/component", pod.metadata.name)

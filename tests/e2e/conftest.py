@@ -1,0 +1,166 @@
+"""The cluster, the platform on it, and what every test of it needs.
+
+`make kind-test` has installed the platform (release and namespace `bulkhead`) and the code
+location `hello` before. Everything else is made here, at its first use, and removed at the end.
+"""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+import yaml
+from tests.e2e import cluster, diagnostics
+from tests.e2e.cluster import Kube
+from tests.e2e.dagster_client import Dagster, ServiceProxy
+from tests.e2e.helm import Helm
+from tests.e2e.installation import (
+    PLATFORM,
+    SPARE_PLATFORM,
+    Installation,
+    bare_values,
+    hello_values,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+EXTRA = Path(__file__).with_name("platform-extra.yaml")
+LOCATION_FOLDERS = Path(__file__).with_name("locations")
+
+_PLATFORMS = pytest.StashKey[list[Dagster]]()
+_KUBE = pytest.StashKey[Kube]()
+
+
+class MakeNamespace(Protocol):
+    """Makes a namespace that lives as long as the test."""
+
+    def __call__(self, labels: dict[str, str] | None = None) -> str:
+        """Return the name of a new namespace with these labels beside PodSecurity's."""
+        ...
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keep what the cluster says when a test fails, before its fixtures clean up."""
+    report = yield
+    kube = item.config.stash.get(_KUBE, None)
+    if report.failed and call.when != "teardown" and kube:
+        platforms = item.config.stash.get(_PLATFORMS, [])
+        try:
+            folder = diagnostics.collect(item.name, kube, platforms, report.longreprtext)
+        except Exception as error:  # noqa: BLE001 - the test's own failure must be reported
+            report.sections.append(("diagnosis", f"could not be collected: {error!r}"))
+        else:
+            report.sections.append(("diagnosis", f"collected in {folder}"))
+    return report
+
+
+@pytest.fixture(autouse=True)
+def _own_runs(request: pytest.FixtureRequest) -> None:
+    """Forget the runs of earlier tests: a failure shows only its own."""
+    for dagster in request.config.stash.get(_PLATFORMS, []):
+        dagster.launched.clear()
+
+
+@pytest.fixture(scope="session")
+def kube(pytestconfig: pytest.Config) -> Kube:
+    """The Kubernetes API, as the admin."""
+    pytestconfig.stash[_KUBE] = cluster.connect()
+    return pytestconfig.stash[_KUBE]
+
+
+@pytest.fixture(scope="session")
+def helm() -> Helm:
+    """Helm, as the admin."""
+    return Helm()
+
+
+@pytest.fixture(scope="session")
+def tools_image() -> str:
+    """An image with a shell and Python, for the pods of tests."""
+    return cluster.images()["hello"]
+
+
+@pytest.fixture
+def make_namespace(kube: Kube) -> Iterator[MakeNamespace]:
+    """A function that makes namespaces; they go when the test ends."""
+    made = []
+
+    def make(labels: dict[str, str] | None = None) -> str:
+        name = f"bulkhead-e2e-{uuid.uuid4().hex[:8]}"
+        made.append(cluster.create_namespace(kube, name, labels))
+        return name
+
+    yield make
+    for name in made:
+        cluster.delete_namespace(kube, name)
+
+
+@pytest.fixture
+def namespace(make_namespace: MakeNamespace) -> str:
+    """A namespace of the test's own."""
+    return make_namespace()
+
+
+@pytest.fixture(scope="session")
+def platform(kube: Kube, helm: Helm, pytestconfig: pytest.Config) -> Installation:
+    """The platform that `make up` installed."""
+    return _installation(PLATFORM, PLATFORM, kube, helm, pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def dagster(platform: Installation) -> Dagster:
+    """The page of the platform that `make up` installed."""
+    return platform.dagster
+
+
+@pytest.fixture(scope="session")
+def registered(platform: Installation) -> Iterator[dict[str, Any]]:
+    """The code locations of `platform-extra.yaml`, registered; their settings by name."""
+    extra = yaml.safe_load(EXTRA.read_text())["codeLocations"]
+    platform.register(extra)
+    yield extra
+    platform.unregister(extra)
+
+
+@pytest.fixture(scope="session")
+def legacy(platform: Installation, registered: dict[str, Any]) -> str:
+    """A code location on an older Dagster and pandas, without a word about Kubernetes."""
+    values = yaml.safe_load((LOCATION_FOLDERS / "legacy" / "values.yaml").read_text())
+    platform.deploy("legacy", registered["legacy"]["namespace"], "legacy", values)
+    platform.dagster.loaded("legacy")
+    return "legacy"
+
+
+@pytest.fixture(scope="session")
+def small(platform: Installation, registered: dict[str, Any]) -> str:
+    """The code of `hello` under a low ceiling and a low quota."""
+    platform.deploy("small", registered["small"]["namespace"], "hello", hello_values())
+    platform.dagster.loaded("small")
+    return "small"
+
+
+@pytest.fixture(scope="session")
+def spare_platform(kube: Kube, helm: Helm, pytestconfig: pytest.Config) -> Iterator[Installation]:
+    """A second platform, with no values beyond its images and no code location.
+
+    A test that registers one takes it away again.
+    """
+    platform = _installation(SPARE_PLATFORM, SPARE_PLATFORM, kube, helm, pytestconfig)
+    platform.apply(bare_values(), create_namespace=True)
+    yield platform
+    helm.uninstall(SPARE_PLATFORM, SPARE_PLATFORM)
+    cluster.delete_namespace(kube, SPARE_PLATFORM)
+
+
+def _installation(
+    release: str, namespace: str, kube: Kube, helm: Helm, config: pytest.Config
+) -> Installation:
+    dagster = Dagster(ServiceProxy(kube, namespace, release))
+    config.stash.setdefault(_PLATFORMS, []).append(dagster)
+    return Installation(release, namespace, kube, helm, dagster)

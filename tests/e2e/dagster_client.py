@@ -1,0 +1,639 @@
+"""Dagster's GraphQL, as the web page uses it.
+
+Requests go through the API server's proxy of the web server's Service, so they reach it on any
+cluster without an ingress or a port.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tests.e2e.waiting import NotYet, until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tests.e2e.cluster import Kube
+
+SUCCESS, FAILURE, CANCELED = "SUCCESS", "FAILURE", "CANCELED"
+ENDED = {SUCCESS, FAILURE, CANCELED}
+
+_ERROR = """
+fragment error on PythonError {
+  message className stack
+  cause { message className stack cause { message className stack } }
+}
+"""
+
+LOCATIONS = (
+    _ERROR
+    + """
+query Locations {
+  workspaceOrError {
+    __typename
+    ... on Workspace {
+      locationEntries {
+        name
+        loadStatus
+        locationOrLoadError {
+          __typename
+          ... on RepositoryLocation {
+            dagsterLibraryVersions { name version }
+            repositories { name jobs { name } }
+          }
+          ...error
+        }
+      }
+    }
+    ...error
+  }
+}
+"""
+)
+
+LAUNCH = (
+    _ERROR
+    + """
+mutation Launch($params: ExecutionParams!) {
+  launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on RunConfigValidationInvalid { errors { message } }
+    ... on PipelineNotFoundError { message }
+    ...error
+  }
+}
+"""
+)
+
+REEXECUTE = (
+    _ERROR
+    + """
+mutation Reexecute($params: ExecutionParams!) {
+  launchRunReexecution(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on RunConfigValidationInvalid { errors { message } }
+    ... on InvalidStepError { invalidStepKey }
+    ...error
+  }
+}
+"""
+)
+
+RUN = """
+query Run($runId: ID!) {
+  runOrError(runId: $runId) {
+    __typename
+    ... on Run {
+      runId jobName status parentRunId rootRunId creationTime startTime endTime runConfig
+      repositoryOrigin { repositoryLocationName repositoryName }
+      tags { key value }
+      stepStats { stepKey status startTime endTime attempts { startTime endTime } }
+    }
+  }
+}
+"""
+
+EVENTS = (
+    _ERROR
+    + """
+query Events($runId: ID!, $cursor: String) {
+  logsForRun(runId: $runId, afterCursor: $cursor, limit: 1000) {
+    __typename
+    ... on EventConnection {
+      cursor
+      hasMore
+      events {
+        __typename
+        ... on MessageEvent { message timestamp level stepKey eventType }
+        ... on ErrorEvent { error { ...error } }
+        ... on LogsCapturedEvent { fileKey stepKeys }
+        ... on MaterializationEvent { assetKey { path } }
+        ... on ExecutionStepOutputEvent { outputName metadataEntries { ...entry } }
+        ... on DisplayableEvent { metadataEntries { ...entry } }
+      }
+    }
+    ...error
+  }
+}
+fragment entry on MetadataEntry {
+  label
+  ... on TextMetadataEntry { text }
+  ... on IntMetadataEntry { intRepr }
+  ... on FloatMetadataEntry { floatValue }
+  ... on JsonMetadataEntry { jsonString }
+  ... on BoolMetadataEntry { boolValue }
+  ... on MarkdownMetadataEntry { mdStr }
+  ... on PathMetadataEntry { path }
+  ... on UrlMetadataEntry { url }
+}
+"""
+)
+
+CAPTURED = """
+query Captured($runId: ID!, $fileKey: String!) {
+  runOrError(runId: $runId) {
+    ... on Run { capturedLogs(fileKey: $fileKey) { stdout stderr } }
+  }
+}
+"""
+
+RUNS = """
+query Runs($filter: RunsFilter!, $limit: Int) {
+  runsOrError(filter: $filter, limit: $limit) {
+    __typename
+    ... on Runs { results { runId status parentRunId rootRunId } }
+  }
+}
+"""
+
+RUN_GROUP = """
+query RunGroup($runId: ID!) {
+  runGroupOrError(runId: $runId) {
+    __typename
+    ... on RunGroup { runs { runId status parentRunId rootRunId creationTime } }
+  }
+}
+"""
+
+TERMINATE = (
+    _ERROR
+    + """
+mutation Terminate($runId: String!) {
+  terminateRun(runId: $runId) {
+    __typename
+    ... on TerminateRunFailure { message }
+    ...error
+  }
+}
+"""
+)
+
+DAEMONS = """
+query Daemons {
+  version
+  instance { daemonHealth { allDaemonStatuses {
+    daemonType required healthy lastHeartbeatErrors { message }
+  } } }
+}
+"""
+
+INSTIGATOR = """
+query Instigator($selector: InstigationSelector!) {
+  instigationStateOrError(instigationSelector: $selector) {
+    __typename
+    ... on InstigationState {
+      id selectorId status
+      ticks(limit: 20) { status timestamp runIds skipReason error { message } }
+    }
+  }
+}
+"""
+
+START_SCHEDULE = (
+    _ERROR
+    + """
+mutation StartSchedule($selector: ScheduleSelector!) {
+  startSchedule(scheduleSelector: $selector) {
+    __typename
+    ... on ScheduleNotFoundError { message }
+    ...error
+  }
+}
+"""
+)
+
+STOP_SCHEDULE = (
+    _ERROR
+    + """
+mutation StopSchedule($id: String!) {
+  stopRunningSchedule(id: $id) { __typename ...error }
+}
+"""
+)
+
+START_SENSOR = (
+    _ERROR
+    + """
+mutation StartSensor($selector: SensorSelector!) {
+  startSensor(sensorSelector: $selector) { __typename ...error }
+}
+"""
+)
+
+STOP_SENSOR = (
+    _ERROR
+    + """
+mutation StopSensor($id: String!) {
+  stopSensor(id: $id) { __typename ...error }
+}
+"""
+)
+
+ASSET = """
+query Asset($key: AssetKeyInput!, $limit: Int!) {
+  assetOrError(assetKey: $key) {
+    __typename
+    ... on Asset {
+      assetMaterializations(limit: $limit) {
+        runId partition timestamp
+        metadataEntries { label }
+      }
+    }
+  }
+}
+"""
+
+
+class GraphQLError(AssertionError):
+    """The web server answered with an error."""
+
+
+class Transport(Protocol):
+    """What carries a GraphQL request to a web server."""
+
+    def post(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send one request; return the answer's JSON."""
+        ...
+
+
+@dataclass(frozen=True)
+class ServiceProxy:
+    """GraphQL through the API server's proxy of the Service `<release>-webserver`."""
+
+    kube: Kube
+    namespace: str
+    release: str
+
+    def post(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send one request; return the answer's JSON."""
+        service = f"/api/v1/namespaces/{self.namespace}/services/{self.release}-webserver:http"
+        return self.kube.request("POST", f"{service}/proxy/graphql", body=dict(body))
+
+
+@dataclass(frozen=True)
+class Location:
+    """A code location as the page lists it."""
+
+    name: str
+    loaded: bool
+    error: str
+    """The load error with its whole chain and stack; empty when there is none."""
+    dagster: str
+    """Version of Dagster in the code server; empty when it has not loaded."""
+    jobs: dict[str, str]
+    """Name of each job, and of the repository that it is in."""
+
+    def __bool__(self) -> bool:
+        return self.loaded and not self.error
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a run's log in the page."""
+
+    kind: str
+    """Dagster's event type, as `STEP_FAILURE`; empty for a plain log message."""
+    step: str
+    message: str
+    time: float
+    """Seconds since 1970."""
+    error: str
+    metadata: dict[str, Any]
+    file_key: str = ""
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CapturedLogs:
+    """What a step wrote."""
+
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Tick:
+    """One evaluation of a schedule or sensor."""
+
+    status: str
+    time: float
+    run_ids: tuple[str, ...]
+    skip_reason: str
+    error: str
+
+
+@dataclass
+class Dagster:
+    """One installation of the platform, seen through its web server."""
+
+    transport: Transport
+    launched: list[str] = field(default_factory=list)
+    """Runs launched through this object, for the diagnosis of a failed test."""
+
+    def query(self, document: str, **variables: Any) -> dict[str, Any]:
+        """Send one query or mutation and return its `data`."""
+        answer = self.transport.post({"query": document, "variables": variables})
+        if not isinstance(answer, dict) or answer.get("errors") or answer.get("data") is None:
+            raise GraphQLError(json.dumps(answer, indent=1)[:4000])
+        return answer["data"]
+
+    # --- Code locations -------------------------------------------------------------------------
+
+    def locations(self) -> dict[str, Location]:
+        """The code locations that the page lists, by name."""
+        workspace = self.query(LOCATIONS)["workspaceOrError"]
+        if workspace["__typename"] != "Workspace":
+            raise GraphQLError(error_text(workspace))
+        return {entry["name"]: _location(entry) for entry in workspace["locationEntries"]}
+
+    def loaded(self, name: str, timeout: float = 60) -> Location:
+        """Wait until a code location is listed and loaded without error; return it."""
+
+        def is_loaded() -> Location | NotYet:
+            there = self.locations()
+            if name not in there:
+                return NotYet(f"only {sorted(there)}")
+            return there[name] or NotYet(there[name].error or "no answer of its code server yet")
+
+        return until(is_loaded, timeout, f"code location {name} to be loaded in the page")
+
+    # --- Runs -----------------------------------------------------------------------------------
+
+    def launch(
+        self,
+        location: str,
+        job: str,
+        run_config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Launch a job as the page's button does; return the id of the run.
+
+        Args:
+            location: name of the code location.
+            job: name of the job.
+            run_config: the run's configuration.
+            tags: tags of the run.
+        """
+        jobs = self.loaded(location).jobs
+        if job not in jobs:
+            raise GraphQLError(f"code location {location} has no job {job}, only {sorted(jobs)}")
+        result = self.query(
+            LAUNCH,
+            params={
+                "selector": {
+                    "repositoryLocationName": location,
+                    "repositoryName": jobs[job],
+                    "jobName": job,
+                },
+                "runConfigData": json.dumps(run_config or {}),
+                "mode": "default",
+                "executionMetadata": {
+                    "tags": [{"key": k, "value": v} for k, v in (tags or {}).items()]
+                },
+            },
+        )["launchRun"]
+        return self._launched(result)
+
+    def reexecute(self, run_id: str, steps: Sequence[str]) -> str:
+        """Repeat some steps of a run on what its other steps left; return the new run's id."""
+        run = self.run(run_id)
+        parents = {"parentRunId": run_id, "rootRunId": run["rootRunId"] or run_id}
+        # The page groups runs by these tags.
+        tags = {
+            "dagster/parent_run_id": parents["parentRunId"],
+            "dagster/root_run_id": parents["rootRunId"],
+        }
+        result = self.query(
+            REEXECUTE,
+            params={
+                "selector": {**run["repositoryOrigin"], "jobName": run["jobName"]},
+                "runConfigData": json.dumps(run["runConfig"]),
+                "mode": "default",
+                "stepKeys": list(steps),
+                "executionMetadata": {
+                    **parents,
+                    "tags": [{"key": key, "value": value} for key, value in tags.items()],
+                },
+            },
+        )["launchRunReexecution"]
+        return self._launched(result)
+
+    def _launched(self, result: Mapping[str, Any]) -> str:
+        if result["__typename"] != "LaunchRunSuccess":
+            raise GraphQLError(json.dumps(result, indent=1)[:4000])
+        run_id = result["run"]["runId"]
+        self.launched.append(run_id)
+        return run_id
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        """What the page shows of a run: status, times, tags, steps."""
+        run = self.query(RUN, runId=run_id)["runOrError"]
+        if run["__typename"] != "Run":
+            raise GraphQLError(f"no run {run_id}: {run['__typename']}")
+        return run
+
+    def status(self, run_id: str) -> str:
+        """The run's status, as `STARTED`."""
+        return self.run(run_id)["status"]
+
+    def started(self, run_id: str, timeout: float = 90) -> None:
+        """Wait until a run is running."""
+
+        def is_started() -> bool | NotYet:
+            status = self.status(run_id)
+            if status in ENDED:
+                raise AssertionError(f"run {run_id} has ended with {status}: {self.why(run_id)}")
+            return status == "STARTED" or NotYet(status)
+
+        until(is_started, timeout, f"run {run_id} to start")
+
+    def finish(self, run_id: str, timeout: float = 180) -> str:
+        """Wait until a run has ended; return `SUCCESS`, `FAILURE` or `CANCELED`."""
+
+        def ended() -> str | NotYet:
+            run = self.run(run_id)
+            if run["status"] in ENDED:
+                return run["status"]
+            steps = {s["stepKey"]: s["status"] for s in run["stepStats"]}
+            return NotYet(f"{run['status']}, steps {steps}")
+
+        return until(ended, timeout, f"run {run_id} to end", interval=1)
+
+    def succeed(self, run_id: str, timeout: float = 180) -> None:
+        """Wait until a run has ended, and assert that it succeeded."""
+        status = self.finish(run_id, timeout)
+        assert status == SUCCESS, f"run {run_id} ended with {status}: {self.why(run_id)}"
+
+    def why(self, run_id: str) -> str:
+        """The errors of a run, as the page shows them."""
+        events = self.events(run_id)
+        said = [f"{e.kind} {e.step}: {e.message}\n{e.error}" for e in events if "FAIL" in e.kind]
+        return "\n".join(said)[:4000]
+
+    def events(self, run_id: str) -> list[Event]:
+        """The run's whole log, in order."""
+        found, cursor = [], None
+        while True:
+            page = self.query(EVENTS, runId=run_id, cursor=cursor)["logsForRun"]
+            if page["__typename"] != "EventConnection":
+                raise GraphQLError(error_text(page))
+            found += [_event(event) for event in page["events"]]
+            cursor = page["cursor"]
+            if not page["hasMore"]:
+                return found
+
+    def metadata(self, run_id: str, step: str) -> dict[str, Any]:
+        """What a step reported as metadata of its outputs, materializations and observations."""
+        merged = {}
+        for event in self.events(run_id):
+            if event.step == step and event.kind != "ENGINE_EVENT":
+                merged |= event.metadata
+        return merged
+
+    def captured_logs(self, run_id: str, step: str) -> CapturedLogs:
+        """What a step wrote, over all its attempts, as the page shows it."""
+        stdout, stderr = [], []
+        for event in self.events(run_id):
+            if event.kind == "LOGS_CAPTURED" and step in event.steps:
+                answer = self.query(CAPTURED, runId=run_id, fileKey=event.file_key)
+                logs = answer["runOrError"]["capturedLogs"]
+                stdout.append(logs["stdout"] or "")
+                stderr.append(logs["stderr"] or "")
+        return CapturedLogs("".join(stdout), "".join(stderr))
+
+    def runs(self, limit: int = 100, **filters: Any) -> list[dict[str, Any]]:
+        """Runs that match a `RunsFilter`, newest first."""
+        return self.query(RUNS, filter=filters, limit=limit)["runsOrError"]["results"]
+
+    def runs_with_tag(self, key: str, value: str) -> list[dict[str, Any]]:
+        """Runs that carry a tag; a run's automatic retries inherit its tags."""
+        return self.runs(tags=[{"key": key, "value": value}])
+
+    def family(self, run_id: str) -> list[dict[str, Any]]:
+        """A run and its retries, as the page groups them, oldest first."""
+        group = self.query(RUN_GROUP, runId=run_id)["runGroupOrError"]
+        if group["__typename"] != "RunGroup":
+            return [self.run(run_id)]
+        return sorted(group["runs"], key=lambda run: run["creationTime"])
+
+    def terminate(self, run_id: str) -> None:
+        """Terminate a run, as the page's button does."""
+        result = self.query(TERMINATE, runId=run_id)["terminateRun"]
+        if result["__typename"] != "TerminateRunSuccess":
+            raise GraphQLError(json.dumps(result, indent=1)[:4000])
+
+    # --- Schedules, sensors, daemons ------------------------------------------------------------
+
+    def daemons(self) -> dict[str, bool | None]:
+        """Whether each daemon that this installation needs is alive, by its type."""
+        health = self.query(DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
+        return {d["daemonType"]: d["healthy"] for d in health if d["required"]}
+
+    def start_schedule(self, location: str, name: str) -> None:
+        """Switch a schedule on."""
+        selector = {**self._repository(location), "scheduleName": name}
+        _expect(self.query(START_SCHEDULE, selector=selector)["startSchedule"], "ScheduleState")
+
+    def stop_schedule(self, location: str, name: str) -> None:
+        """Switch a schedule off."""
+        answer = self.query(STOP_SCHEDULE, id=self._instigator(location, name)["id"])
+        _expect(answer["stopRunningSchedule"], "ScheduleState")
+
+    def start_sensor(self, location: str, name: str) -> None:
+        """Switch a sensor on."""
+        selector = {**self._repository(location), "sensorName": name}
+        _expect(self.query(START_SENSOR, selector=selector)["startSensor"], "Sensor")
+
+    def stop_sensor(self, location: str, name: str) -> None:
+        """Switch a sensor off."""
+        answer = self.query(STOP_SENSOR, id=self._instigator(location, name)["id"])
+        _expect(answer["stopSensor"], "StopSensorMutationResult")
+
+    def ticks(self, location: str, name: str) -> list[Tick]:
+        """The last evaluations of a schedule or sensor, newest first."""
+        return [
+            Tick(
+                tick["status"],
+                tick["timestamp"],
+                tuple(tick["runIds"]),
+                tick["skipReason"] or "",
+                (tick["error"] or {}).get("message", ""),
+            )
+            for tick in self._instigator(location, name)["ticks"]
+        ]
+
+    def materializations(self, *key: str, limit: int = 50) -> list[dict[str, Any]]:
+        """An asset's last materializations, newest first."""
+        asset = self.query(ASSET, key={"path": list(key)}, limit=limit)["assetOrError"]
+        return asset["assetMaterializations"] if asset["__typename"] == "Asset" else []
+
+    def _repository(self, location: str) -> dict[str, str]:
+        return {
+            "repositoryLocationName": location,
+            "repositoryName": next(iter(self.loaded(location).jobs.values())),
+        }
+
+    def _instigator(self, location: str, name: str) -> dict[str, Any]:
+        selector = {**self._repository(location), "name": name}
+        state = self.query(INSTIGATOR, selector=selector)["instigationStateOrError"]
+        return _expect(state, "InstigationState")
+
+
+def error_text(error: Mapping[str, Any] | None) -> str:
+    """Message and stack of an error and of what caused it."""
+    lines = []
+    while error:
+        lines += [f"{error.get('className')}: {error.get('message')}", *(error.get("stack") or [])]
+        error = error.get("cause")
+    return "\n".join(lines)
+
+
+def _expect(answer: dict[str, Any], kind: str) -> dict[str, Any]:
+    if not answer["__typename"].startswith(kind) or "NotFound" in answer["__typename"]:
+        raise GraphQLError(json.dumps(answer, indent=1)[:4000])
+    return answer
+
+
+def _location(entry: Mapping[str, Any]) -> Location:
+    content = entry["locationOrLoadError"] or {"__typename": "none"}
+    loaded = content["__typename"] == "RepositoryLocation"
+    versions = {v["name"]: v["version"] for v in content.get("dagsterLibraryVersions") or []}
+    return Location(
+        name=entry["name"],
+        loaded=loaded and entry["loadStatus"] == "LOADED",
+        error=error_text(content) if content["__typename"] == "PythonError" else "",
+        dagster=versions.get("dagster", ""),
+        jobs={
+            job["name"]: repository["name"]
+            for repository in content.get("repositories") or []
+            for job in repository["jobs"]
+        },
+    )
+
+
+def _event(event: Mapping[str, Any]) -> Event:
+    return Event(
+        kind=event.get("eventType") or "",
+        step=event.get("stepKey") or "",
+        message=event.get("message") or "",
+        time=float(event.get("timestamp") or 0) / 1000,
+        error=error_text(event.get("error")),
+        metadata={e["label"]: _value(e) for e in event.get("metadataEntries") or []},
+        file_key=event.get("fileKey") or "",
+        steps=tuple(event.get("stepKeys") or ()),
+    )
+
+
+def _value(entry: Mapping[str, Any]) -> Any:
+    if entry.get("jsonString") is not None:
+        return json.loads(entry["jsonString"])
+    if entry.get("intRepr") is not None:
+        return int(entry["intRepr"])
+    for key in ("floatValue", "boolValue", "text", "mdStr", "path", "url"):
+        if entry.get(key) is not None:
+            return entry[key]
+    return None

@@ -1,0 +1,135 @@
+"""One installation of the platform: its Helm release, its page, its code locations."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from kubernetes.client.exceptions import ApiException
+from tests.e2e.cluster import ROOT, Kube, delete_namespace, image_values
+from tests.e2e.dagster_client import Dagster, GraphQLError
+from tests.e2e.helm import LOCATION_CHART, PLATFORM_CHART, Helm
+from tests.e2e.waiting import NotYet, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PLATFORM = "bulkhead"
+"""Release and namespace of the platform that `make up` installs."""
+
+SPARE_PLATFORM = "bulkhead-e2e"
+"""Release and namespace of a second one, of the tests' own."""
+
+HELLO, HELLO_NAMESPACE = "hello", "bulkhead-hello"
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A release of the platform's chart and what is reached through it."""
+
+    release: str
+    namespace: str
+    kube: Kube
+    helm: Helm
+    dagster: Dagster
+
+    def values(self) -> dict[str, Any]:
+        """What the installer set, as it stands now."""
+        return self.helm.values(self.release, self.namespace)
+
+    def apply(self, values: Mapping[str, Any], *, create_namespace: bool = False) -> None:
+        """Install or upgrade the platform to exactly these values; wait until it is ready."""
+        self.helm.apply(
+            self.release, PLATFORM_CHART, self.namespace, values, create_namespace=create_namespace
+        )
+
+    def register(self, locations: Mapping[str, Any]) -> None:
+        """Add code locations to the registry, as the admin does: by an upgrade of the platform."""
+        for settings in locations.values():
+            self._until_absent_or_alive(settings["namespace"])
+        values = self.values()
+        registered = values.get("codeLocations") or {}
+        if any(registered.get(name) != settings for name, settings in locations.items()):
+            self.apply({**values, "codeLocations": {**registered, **deepcopy(dict(locations))}})
+
+    def unregister(self, names: Iterable[str]) -> None:
+        """Remove code locations from the registry, and with their namespaces all that is theirs."""
+        values = self.values()
+        registered = values.get("codeLocations") or {}
+        leaving = {name: registered[name] for name in names if name in registered}
+        if leaving:
+            staying = {name: s for name, s in registered.items() if name not in leaving}
+            self.apply({**values, "codeLocations": staying})
+        for settings in leaving.values():
+            delete_namespace(self.kube, settings["namespace"])
+
+    def deploy(
+        self,
+        location: str,
+        namespace: str,
+        image: str,
+        values: Mapping[str, Any],
+        *,
+        helm: Helm | None = None,
+        wait: bool = True,
+    ) -> None:
+        """Install or upgrade a code location, as its team does.
+
+        Args:
+            location: name of the code location and of its release.
+            namespace: its namespace.
+            image: one of `cluster.images()`.
+            values: all other values.
+            helm: whose Helm; the admin's, unless told.
+            wait: until its code server is ready.
+        """
+        (helm or self.helm).apply(
+            location,
+            LOCATION_CHART,
+            namespace,
+            {**values, "image": image_values(image)},
+            wait=wait,
+            timeout=120,
+        )
+
+    def answers(self, timeout: float = 120) -> None:
+        """Wait until the page answers, database included, and every daemon is alive."""
+
+        def healthy() -> bool | NotYet:
+            try:
+                daemons = self.dagster.daemons()
+            except GraphQLError as error:
+                return NotYet(error)
+            return (bool(daemons) and all(daemons.values())) or NotYet(daemons)
+
+        until(healthy, timeout, f"{self.release}: the page and every daemon to be alive")
+
+    def _until_absent_or_alive(self, namespace: str) -> None:
+        """A namespace of an earlier session may still be on its way out."""
+
+        def settled() -> bool | NotYet:
+            try:
+                phase = self.kube.core.read_namespace(namespace).status.phase
+            except ApiException as error:
+                if error.status == 404:
+                    return True
+                raise
+            return phase == "Active" or NotYet(phase)
+
+        until(settled, 120, f"namespace {namespace} to be gone or alive")
+
+
+def hello_values() -> dict[str, Any]:
+    """The values that ship with `hello`."""
+    return yaml.safe_load((ROOT / "user_code" / "hello" / "values.yaml").read_text())
+
+
+def bare_values() -> dict[str, Any]:
+    """No value of the platform's chart beyond where its images are."""
+    return {
+        "image": image_values("platform"),
+        "postgresql": {"image": image_values("postgresql")},
+        "objectStore": {"image": image_values("seaweedfs")},
+    }

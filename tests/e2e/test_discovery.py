@@ -1,0 +1,149 @@
+"""Code locations come and go without a person, and without a restart elsewhere."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from kubernetes import client
+from tests.e2e import pods, team_code
+from tests.e2e.installation import HELLO, HELLO_NAMESPACE
+from tests.e2e.waiting import NotYet, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.cluster import Kube
+    from tests.e2e.dagster_client import Dagster
+    from tests.e2e.installation import Installation
+
+IN_TIME = 10
+"""Seconds in which the page follows the cluster."""
+
+
+def one_job(name: str) -> str:
+    return f"""
+    import dagster as dg
+
+    @dg.op
+    def greet():
+        print("from {name}")
+
+    @dg.job
+    def {name}():
+        greet()
+
+    defs = dg.Definitions(jobs=[{name}])
+    """
+
+
+@pytest.fixture
+def newcomer(platform: Installation) -> Iterator[str]:
+    """The name of a code location that nobody has heard of; gone when the test ends."""
+    name = f"new-{uuid.uuid4().hex[:6]}"
+    yield name
+    platform.helm.uninstall(name, f"bulkhead-{name}", wait=False)
+    platform.unregister([name])
+
+
+@pytest.mark.timeout(300)
+def test_a_code_location_appears_changes_and_disappears_within_10_s_and_nothing_else_restarts(
+    kube: Kube, platform: Installation, dagster: Dagster, newcomer: str
+) -> None:
+    dagster.loaded(HELLO)
+    namespace = f"bulkhead-{newcomer}"
+    before = pods.long_lived(kube, platform.namespace, HELLO_NAMESPACE)
+
+    platform.register({newcomer: {"namespace": namespace}})
+    first = team_code.values(kube, namespace, one_job("first"))
+    platform.deploy(newcomer, namespace, "hello", first)
+    assert "first" in dagster.loaded(newcomer, IN_TIME).jobs
+
+    second = team_code.values(kube, namespace, one_job("second"))
+    platform.deploy(newcomer, namespace, "hello", second)
+    until(
+        lambda: _has_job(dagster, newcomer, "second"), IN_TIME, "the page to show the changed code"
+    )
+    run = dagster.launch(newcomer, "second")
+    dagster.succeed(run)
+    assert "from second" in dagster.captured_logs(run, "greet").stdout
+
+    platform.helm.uninstall(newcomer, namespace, wait=False)
+    until(
+        lambda: newcomer not in dagster.locations() or NotYet("it is still listed"),
+        IN_TIME,
+        "the page to forget the removed code location",
+    )
+    assert pods.long_lived(kube, platform.namespace, HELLO_NAMESPACE) == before
+
+
+def _has_job(dagster: Dagster, location: str, job: str) -> bool | NotYet:
+    there = dagster.locations()[location]
+    return job in there.jobs or NotYet(there)
+
+
+@pytest.mark.timeout(300)
+def test_a_broken_code_location_shows_its_own_traceback_and_the_others_work(
+    kube: Kube, platform: Installation, dagster: Dagster, registered: dict[str, Any]
+) -> None:
+    namespace = registered["broken"]["namespace"]
+    source = """
+    def read_settings():
+        raise LookupError("the team forgot WAREHOUSE_URL")
+
+    defs = read_settings()
+    """
+    platform.deploy("broken", namespace, "hello", team_code.values(kube, namespace, source))
+
+    def shows_error() -> str | NotYet:
+        location = dagster.locations().get("broken")
+        if location is None or "code server" in location.error.lower() or not location.error:
+            return NotYet(location)
+        return location.error
+
+    error = until(shows_error, 30, "the page to show why code location broken does not load")
+    assert "LookupError" in error
+    assert "the team forgot WAREHOUSE_URL" in error
+    assert f"{team_code.FOLDER}/definitions.py" in error
+    assert "in read_settings" in error
+
+    others = {name: each for name, each in dagster.locations().items() if name != "broken"}
+    assert not any("WAREHOUSE_URL" in each.error for each in others.values())
+    dagster.succeed(dagster.launch(HELLO, "hello_dagster"))
+
+
+@pytest.mark.timeout(120)
+def test_a_service_that_claims_the_name_of_another_location_is_refused_with_an_event(
+    kube: Kube, dagster: Dagster, registered: dict[str, Any]
+) -> None:
+    dagster.loaded(HELLO)
+    namespace = registered["broken"]["namespace"]
+    pretender = f"pretender-{uuid.uuid4().hex[:6]}"
+    kube.core.create_namespaced_service(
+        namespace,
+        client.V1Service(
+            metadata=client.V1ObjectMeta(name=pretender, labels={pods.LOCATION: HELLO}),
+            spec=client.V1ServiceSpec(ports=[client.V1ServicePort(name="grpc", port=3030)]),
+        ),
+    )
+    try:
+        event = until(
+            lambda: _refusal(kube, namespace, pretender),
+            IN_TIME,
+            f"an event about the Service {pretender}",
+        )
+        assert event.type == "Warning"
+        assert HELLO in event.message
+        assert HELLO_NAMESPACE in event.message
+        run = dagster.launch(HELLO, "hello_dagster")
+        dagster.succeed(run)
+        assert pods.run_pods(kube, HELLO_NAMESPACE, run), "hello's runs went to the pretender"
+    finally:
+        kube.core.delete_namespaced_service(pretender, namespace)
+
+
+def _refusal(kube: Kube, namespace: str, service: str) -> client.CoreV1Event | NotYet:
+    found = pods.events(kube, namespace, "Service", service)
+    refused = [event for event in found if "Refused" in event.reason]
+    return refused[0] if refused else NotYet([event.reason for event in found])

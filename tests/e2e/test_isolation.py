@@ -1,0 +1,205 @@
+"""What one step, or one code location, does to its neighbours: nothing."""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.e2e import hello, pods, resources
+from tests.e2e.installation import HELLO, HELLO_NAMESPACE
+from tests.e2e.waiting import NotYet, until
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any
+
+    from kubernetes import client
+    from tests.e2e.cluster import Kube
+    from tests.e2e.dagster_client import Dagster
+    from tests.e2e.installation import Installation
+
+
+@pytest.mark.timeout(300)
+def test_a_step_over_its_memory_is_killed_while_another_locations_run_goes_on_and_succeeds(
+    kube: Kube,
+    platform: Installation,
+    dagster: Dagster,
+    registered: dict[str, Any],
+    small: str,
+) -> None:
+    namespace = registered[small]["namespace"]
+    bystander, eater = hello.SLEEPER, hello.EAT_MEMORY
+    neighbour = dagster.launch(small, bystander.job, bystander.config({}, seconds=45))
+    witness = pods.step_pod(kube, namespace, neighbour, bystander.op)
+    standing = pods.long_lived(kube, platform.namespace, HELLO_NAMESPACE, namespace)
+
+    limits = resources.asked(eater.op, cpu="500m", memory="256Mi")
+    run = dagster.launch(HELLO, eater.job, eater.config(limits, mebibytes=1024))
+    assert dagster.finish(run) == "FAILURE"
+    (pod,) = pods.step_pods(kube, HELLO_NAMESPACE, run)
+    assert pods.termination(pod).reason == "OOMKilled"
+    assert [e.step for e in dagster.events(run) if e.kind == "STEP_FAILURE"] == [eater.op]
+
+    dagster.succeed(neighbour)
+    (after,) = pods.step_pods(kube, namespace, neighbour)
+    assert pods.identities([after]) == pods.identities([witness])
+    assert pods.long_lived(kube, platform.namespace, HELLO_NAMESPACE, namespace) == standing
+
+
+@pytest.mark.timeout(360)
+def test_a_step_that_spins_on_8_threads_gets_its_limit_and_its_neighbour_keeps_its_pace(
+    kube: Kube, dagster: Dagster
+) -> None:
+    """Both stand on one node: the neighbour is timed before the other spins and while it does."""
+    limit = 0.5
+    steady, spinner = hello.STEADY_NEIGHBOUR, hello.SPIN_CPU
+    asked = resources.asked(steady.op, cpu="500m", memory="320Mi")
+    steady_run = dagster.launch(HELLO, steady.job, steady.config(asked, seconds=600))
+    neighbour = pods.step_pod(kube, HELLO_NAMESPACE, steady_run, steady.op)
+    until(lambda: _paces(kube, neighbour, since=0), 90, "the neighbour to find its pace")
+
+    asked = resources.asked(spinner.op, cpu="500m", memory="320Mi")
+    step = asked["execution"]["config"]["per_step_k8s_config"][spinner.op]
+    step["pod_spec_config"] = {
+        "node_selector": {"kubernetes.io/hostname": neighbour.spec.node_name}
+    }
+    spinning_asked_at = time.time()
+    spin_run = dagster.launch(HELLO, spinner.job, spinner.config(asked, threads=8, seconds=600))
+    pod = pods.step_pod(kube, HELLO_NAMESPACE, spin_run, spinner.op)
+    assert pod.spec.node_name == neighbour.spec.node_name
+    until(lambda: _is_in_user_code(dagster, spin_run, spinner.op), 90, "the step to spin")
+    spinning_since, first = time.time(), resources.cpu(kube, pod)
+    used = until(
+        lambda: _cores_over(kube, pod, first, seconds=20), 60, "20 s of spinning", interval=5
+    )
+    together = until(
+        lambda: _paces(kube, neighbour, since=spinning_since), 60, "the neighbour to go on"
+    )
+    alone = _slices(kube, neighbour, before=spinning_asked_at)
+    dagster.terminate(spin_run)
+    dagster.terminate(steady_run)
+
+    change = _pace(together) / _pace(alone) - 1
+    print(f"the neighbour's time changed by {change:+.1%}; the spinning step used {used:.2f} cores")
+    assert limit * 0.8 < used < limit * 1.05, f"used {used:.3f} of {limit} cores"
+    assert abs(change) < 0.2
+
+
+def _slices(
+    kube: Kube, pod: client.V1Pod, since: float = 0, before: float = float("inf")
+) -> list[float]:
+    """Seconds of each slice of the neighbour's work that ended in a span of time."""
+    log = kube.core.read_namespaced_pod_log(pod.metadata.name, pod.metadata.namespace)
+    return [each.seconds for each in hello.steady_slices(log) if since < each.ended < before]
+
+
+def _pace(slices: list[float]) -> float:
+    """What the neighbour gets, in seconds a slice: its first quartile.
+
+    Whatever else this machine does makes some slices longer; a neighbour that takes away CPU time
+    makes all of them longer.
+    """
+    return statistics.quantiles(slices, n=4)[0]
+
+
+def _paces(kube: Kube, pod: client.V1Pod, since: float) -> list[float] | NotYet:
+    """Enough slices for a quartile that a single one cannot move."""
+    slices = _slices(kube, pod, since)
+    return slices if len(slices) >= 20 else NotYet(slices)
+
+
+def _is_in_user_code(dagster: Dagster, run: str, step: str) -> bool | NotYet:
+    kinds = [event.kind for event in dagster.events(run) if event.step == step]
+    return "STEP_START" in kinds or NotYet(kinds)
+
+
+def _cores_over(
+    kube: Kube, pod: client.V1Pod, first: resources.CpuReading, seconds: float
+) -> float | NotYet:
+    now = resources.cpu(kube, pod)
+    passed = (now.at - first.at) / 1e9
+    return now.cores_since(first) if passed >= seconds else NotYet(f"{passed:.0f} s")
+
+
+@pytest.mark.timeout(240)
+def test_a_step_above_the_ceiling_never_starts_and_its_run_can_be_terminated(
+    kube: Kube, dagster: Dagster, registered: dict[str, Any], small: str
+) -> None:
+    namespace = registered[small]["namespace"]
+    ceiling = registered[small]["ceiling"]["memory"]
+    job = hello.SLEEPER
+    above = resources.asked(job.op, cpu="200m", memory="768Mi")
+    run = dagster.launch(small, job.job, job.config(above, seconds=5))
+    refusal = until(
+        lambda: _refusals(kube, namespace, run), 90, "the API server to refuse the step's pod"
+    )
+    assert f"maximum memory usage per Container is {ceiling}, but limit is 768Mi" in refusal
+    assert not pods.step_pods(kube, namespace, run)
+    dagster.terminate(run)
+    assert dagster.finish(run, 60) == "CANCELED"
+    until(lambda: _no_jobs(kube, namespace, run), 60, f"the Jobs of run {run} to be gone")
+    assert not pods.step_pods(kube, namespace, run)
+
+
+@pytest.mark.timeout(360)
+def test_a_location_over_its_quota_delays_only_itself_and_goes_on_when_there_is_room(
+    kube: Kube, dagster: Dagster, registered: dict[str, Any], small: str
+) -> None:
+    """`small` has room for one step at a time and has three that could run side by side."""
+    namespace = registered[small]["namespace"]
+    job = hello.FAN_OUT
+    crowded = dagster.launch(small, job.job, job.config({}, steps=3, seconds=15))
+    refusal = until(
+        lambda: _refusals(kube, namespace, crowded), 120, "a step of the crowded run to be refused"
+    )
+    assert "exceeded quota: bulkhead" in refusal
+
+    free = dagster.launch(HELLO, job.job, job.config({}, steps=2, seconds=0))
+    dagster.succeed(free)
+    delayed = dagster.run(crowded)
+    assert delayed["status"] == "STARTED", "the crowded run should still be waiting its turn"
+
+    dagster.succeed(crowded, 240)
+    lives = until(
+        lambda: _lives(kube, namespace, crowded), 60, "the containers of all steps to have ended"
+    )
+    assert len(lives) >= 3
+    overlaps = [
+        (first, second) for first, second in itertools.pairwise(lives) if second[0] < first[1]
+    ]
+    assert not overlaps, "two steps had room at once"
+
+
+def _lives(kube: Kube, namespace: str, run: str) -> list[tuple[datetime, datetime]] | NotYet:
+    """When the container of each step started and ended, in that order."""
+    ended = {
+        pod.metadata.name: pods.termination(pod) for pod in pods.step_pods(kube, namespace, run)
+    }
+    running = [name for name, end in ended.items() if end is None]
+    if running:
+        return NotYet(running)
+    return sorted((end.started_at, end.finished_at) for end in ended.values())
+
+
+def _refusals(kube: Kube, namespace: str, run: str) -> str | NotYet:
+    """What the API server said when it refused pods of a run's steps."""
+    jobs = kube.batch.list_namespaced_job(
+        namespace, label_selector=f"{pods.RUN_ID}={run},{pods.STEP_KEY}"
+    ).items
+    said = [
+        event.message
+        for job in jobs
+        for event in pods.events(kube, namespace, "Job", job.metadata.name)
+        if event.reason == "FailedCreate"
+    ]
+    return "\n".join(said) or NotYet([job.metadata.name for job in jobs])
+
+
+def _no_jobs(kube: Kube, namespace: str, run: str) -> bool | NotYet:
+    jobs = kube.batch.list_namespaced_job(
+        namespace, label_selector=f"{pods.RUN_ID}={run},{pods.STEP_KEY}"
+    ).items
+    return not jobs or NotYet([job.metadata.name for job in jobs])

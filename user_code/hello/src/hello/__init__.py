@@ -1,0 +1,1 @@
+"""A greeting, stock prices, and steps that misbehave."""
