@@ -35,15 +35,37 @@ RETRY = Job("retry_then_succeed", "retry_then_succeed")
 
 
 @dataclass(frozen=True)
-class Slice:
-    """One of the equal pieces of work of `steady_neighbour`."""
+class Span:
+    """A piece of work: a slice of `steady_neighbour`, or a turn of `spin_cpu`."""
 
     seconds: float
     ended: float
     """Seconds since 1970."""
 
+    @property
+    def started(self) -> float:
+        """Seconds since 1970."""
+        return self.ended - self.seconds
 
-def steady_slices(log: str) -> list[Slice]:
+    def lies_in(self, start: float, end: float) -> bool:
+        """Whether all of it was done between two moments."""
+        return start <= self.started and self.ended <= end
+
+
+def steady_slices(log: str) -> list[Span]:
     """What `steady_neighbour` has printed."""
     found = re.finditer(r"slice \d+: ([0-9.]+) s, ended at ([0-9.]+)", log)
-    return [Slice(float(each[1]), float(each[2])) for each in found]
+    return [Span(float(each[1]), float(each[2])) for each in found]
+
+
+@dataclass(frozen=True)
+class Turn(Span):
+    """A turn of `spin_cpu`, and the CPU time that its threads got."""
+
+    cpu_seconds: float
+
+
+def spinning_turns(log: str) -> list[Turn]:
+    """What `spin_cpu` has printed."""
+    found = re.finditer(r"turn \d+: ([0-9.]+) CPU seconds in ([0-9.]+) s, ended at ([0-9.]+)", log)
+    return [Turn(float(each[2]), float(each[3]), float(each[1])) for each in found]

@@ -54,25 +54,45 @@ def eat_memory(config: Memory) -> None:
 
 
 class Spin(dg.Config):
-    """On how many threads to compute, and how long."""
+    """On how many threads to compute, how long, and whether in turns."""
 
     threads: int = 8
     seconds: float = 30.0
+    """How long a turn takes."""
+    turns: int = 1
+    rest_seconds: float = 5.0
+    """How long nothing is done between two turns."""
 
 
 @dg.op(tags=limits(cpu="500m", memory="320Mi"))
 def spin_cpu(context: dg.OpExecutionContext, config: Spin) -> None:
     """Compute without a pause on many threads, and say how much CPU time that got."""
-    end = time.monotonic() + config.seconds
+    used: list[float] = []
+    for turn in range(1, config.turns + 1):
+        if used:
+            time.sleep(config.rest_seconds)
+        started = time.perf_counter()
+        used.append(_spin(config.threads, config.seconds))
+        wall = time.perf_counter() - started
+        print(
+            f"turn {turn}: {used[-1]:.3f} CPU seconds in {wall:.3f} s, ended at {time.time():.3f}",
+            flush=True,
+        )
+    context.add_output_metadata(
+        {"cpu_seconds": sum(used), "wall_seconds": config.turns * config.seconds}
+    )
+
+
+def _spin(threads: int, seconds: float) -> float:
+    """Compute on so many threads for so many seconds; return the CPU seconds that they got."""
+    end = time.monotonic() + seconds
     started = time.process_time()
-    threads = [threading.Thread(target=_hash_until, args=(end,)) for _ in range(config.threads)]
-    for thread in threads:
+    spinning = [threading.Thread(target=_hash_until, args=(end,)) for _ in range(threads)]
+    for thread in spinning:
         thread.start()
-    for thread in threads:
+    for thread in spinning:
         thread.join()
-    used = time.process_time() - started
-    print(f"used {used:.2f} CPU seconds in {config.seconds:.2f} seconds")
-    context.add_output_metadata({"cpu_seconds": used, "wall_seconds": config.seconds})
+    return time.process_time() - started
 
 
 def _hash_until(end: float) -> None:
