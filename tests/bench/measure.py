@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from tests.e2e.dagster_client import Dagster
 
 
+ABREAST = 10
+"""How many of the fifty steps have a pod at the same time."""
+
+
 @dataclass(frozen=True)
 class Figures:
     """One run, in seconds."""
@@ -37,7 +41,7 @@ def run(dagster: Dagster, location: str, job: str, *, in_a_row: bool, pods: bool
         in_a_row: each step starts when the one before has ended.
         pods: each step has a pod of its own, so that the pod's CPU time is the step's.
     """
-    abreast = {} if in_a_row or not pods else {"execution": {"config": {"max_concurrent": 4}}}
+    abreast = {} if in_a_row or not pods else {"execution": {"config": {"max_concurrent": ABREAST}}}
     run_id = dagster.launch(location, job, abreast)
     dagster.succeed(run_id, timeout=600)
     shown = dagster.run(run_id)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 import yaml
-from tests.e2e import cluster, diagnostics
+from tests.e2e import cluster, diagnostics, team_code
 from tests.e2e.cluster import Kube
 from tests.e2e.dagster_client import Dagster, ServiceProxy
 from tests.e2e.helm import Helm
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
 EXTRA = Path(__file__).with_name("platform-extra.yaml")
+STEPS_CODE = Path(__file__).with_name("steps_code.py")
 LOCATION_FOLDERS = Path(__file__).with_name("locations")
 
 _PLATFORMS = pytest.StashKey[list[Dagster]]()
@@ -143,6 +144,25 @@ def small(platform: Installation, registered: dict[str, Any]) -> str:
     platform.deploy("small", registered["small"]["namespace"], "hello", hello_values())
     platform.dagster.loaded("small")
     return "small"
+
+
+@pytest.fixture(scope="session")
+def endings(platform: Installation, registered: dict[str, Any]) -> str:
+    """The steps of `steps_code.py`, which end in every way, where they have room."""
+    return _with_steps_code(platform, "steps", registered["steps"]["namespace"])
+
+
+@pytest.fixture(scope="session")
+def tight(platform: Installation, registered: dict[str, Any]) -> str:
+    """The same steps under a low ceiling and a low quota."""
+    return _with_steps_code(platform, "tight", registered["tight"]["namespace"])
+
+
+def _with_steps_code(platform: Installation, name: str, namespace: str) -> str:
+    values = team_code.values(platform.kube, namespace, STEPS_CODE.read_text())
+    platform.deploy(name, namespace, "hello", values)
+    platform.dagster.loaded(name)
+    return name
 
 
 @pytest.fixture(scope="session")

@@ -112,6 +112,7 @@ query Events($runId: ID!, $cursor: String) {
         ... on ErrorEvent { error { ...error } }
         ... on LogsCapturedEvent { fileKey stepKeys }
         ... on MaterializationEvent { assetKey { path } }
+        ... on ExecutionStepFailureEvent { failureMetadata { metadataEntries { ...entry } } }
         ... on ExecutionStepOutputEvent { outputName metadataEntries { ...entry } }
         ... on DisplayableEvent { metadataEntries { ...entry } }
       }
@@ -166,6 +167,19 @@ mutation Terminate($runId: String!) {
   terminateRun(runId: $runId) {
     __typename
     ... on TerminateRunFailure { message }
+    ...error
+  }
+}
+"""
+)
+
+DELETE_RUN = (
+    _ERROR
+    + """
+mutation DeleteRun($runId: String!) {
+  deleteRun(runId: $runId) {
+    __typename
+    ... on RunNotFoundError { message }
     ...error
   }
 }
@@ -526,6 +540,12 @@ class Dagster:
         if result["__typename"] != "TerminateRunSuccess":
             raise GraphQLError(json.dumps(result, indent=1)[:4000])
 
+    def delete_run(self, run_id: str) -> None:
+        """Delete a run from the list, as the page's menu does; what runs of it is left alone."""
+        result = self.query(DELETE_RUN, runId=run_id)["deleteRun"]
+        if result["__typename"] != "DeletePipelineRunSuccess":
+            raise GraphQLError(json.dumps(result, indent=1)[:4000])
+
     # --- Schedules, sensors, daemons ------------------------------------------------------------
 
     def daemons(self) -> dict[str, bool | None]:
@@ -622,7 +642,11 @@ def _event(event: Mapping[str, Any]) -> Event:
         message=event.get("message") or "",
         time=float(event.get("timestamp") or 0) / 1000,
         error=error_text(event.get("error")),
-        metadata={e["label"]: _value(e) for e in event.get("metadataEntries") or []},
+        metadata={
+            entry["label"]: _value(entry)
+            for holder in (event, event.get("failureMetadata") or {})
+            for entry in holder.get("metadataEntries") or []
+        },
         file_key=event.get("fileKey") or "",
         steps=tuple(event.get("stepKeys") or ()),
     )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TOKENS = {
     "webserver": "workspace-sync watches Services; a run that a person terminates loses its Job",
-    "daemon": "workspace-sync watches Services; runs are Jobs",
+    "daemon": "workspace-sync watches Services; runs are Jobs, and so are steps left behind",
 }
 """Components whose pods hold a token for the Kubernetes API, and what they do with it."""
 

@@ -16,6 +16,7 @@ from kubernetes.client import ApiClient
 from tests.manifests import render
 
 from bulkhead import names
+from bulkhead.compute_logs import LazyS3ComputeLogManager
 from bulkhead.launcher import NamespacedRunLauncher
 
 if TYPE_CHECKING:
@@ -34,12 +35,19 @@ def test_dagster_accepts_the_instance(platform_case: render.Case, tmp_path: Path
     config, _ = dagster_instance_config(str(tmp_path))
     assert config["telemetry"] == {"enabled": False}
     assert config["nux"] == {"enabled": False}
-    for part, implementation in (
-        ("run_launcher", NamespacedRunLauncher),
-        ("compute_logs", S3ComputeLogManager),
+    for part, implementation, settings_of in (
+        ("run_launcher", NamespacedRunLauncher, NamespacedRunLauncher),
+        ("compute_logs", LazyS3ComputeLogManager, S3ComputeLogManager),
     ):
+        assert (
+            config[part]["module"]
+            == {
+                NamespacedRunLauncher: "bulkhead.launcher",
+                LazyS3ComputeLogManager: LazyS3ComputeLogManager.__module__,
+            }[implementation]
+        )
         assert config[part]["class"] == implementation.__name__
-        schema = resolve_to_config_type(implementation.config_type())
+        schema = resolve_to_config_type(settings_of.config_type())
         result = process_config(schema, config[part]["config"])
         assert result.success, result.errors
 

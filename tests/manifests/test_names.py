@@ -7,6 +7,7 @@ import yaml
 from tests.manifests import render
 
 from bulkhead import names
+from bulkhead.commands.reconcile import reconcile
 
 CONTRACT = render.ROOT / "docs" / "design" / "contract.md"
 NAMESPACE = "bulkhead-ingestion"
@@ -98,10 +99,24 @@ def test_ports_are_those_of_the_contract(
     assert listening == {
         names.HTTP_PORT,
         names.WORKSPACE_SYNC_PORT,
+        names.RECONCILER_PORT,
         names.DATABASE_PORT,
         names.OBJECT_STORE_PORT,
         names.GRPC_PORT,
     }
+
+
+def test_the_reconciler_is_told_where_registry_and_web_server_are(minimal: render.Case) -> None:
+    case = render.Case(minimal.chart, minimal.values, "other", "somewhere")
+    manifests = render.render(case, "--set", "dagsterWebserver.service.port=8080")
+    template = render.find(manifests, "Deployment", names.daemon("other"))["spec"]["template"]
+    (container,) = (each for each in render.containers(template) if each["name"] == "reconciler")
+    program, command, *arguments = container["command"]
+    assert (program, command) == ("bulkhead", reconcile.name)
+    told = reconcile.make_context(command, arguments).params
+    assert told["registry"] == names.registry("other")
+    assert told["graphql"] == f"http://{names.webserver('other')}.somewhere.svc:8080/graphql"
+    assert container["ports"] == [{"name": "reconciler", "containerPort": told["port"]}]
 
 
 def test_the_registry_binds_each_name_to_its_namespace(platform: list[render.Manifest]) -> None:

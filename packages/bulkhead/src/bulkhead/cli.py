@@ -6,9 +6,11 @@ answers at once.
 
 import click
 
+from bulkhead.commands.advise import advise
 from bulkhead.commands.doctor import doctor
 from bulkhead.commands.locations import locations
 from bulkhead.commands.migrate import migrate
+from bulkhead.commands.reconcile import reconcile
 from bulkhead.commands.workspace_sync import workspace_sync
 
 
@@ -20,5 +22,7 @@ def main() -> None:
 
 main.add_command(locations)
 main.add_command(doctor)
+main.add_command(advise)
 main.add_command(workspace_sync)
+main.add_command(reconcile)
 main.add_command(migrate)

@@ -10,11 +10,13 @@ context is what a team's code server says. So it does not decide the namespace o
 one in which the platform reaches the code server.
 """
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 from dagster import DagsterRun, Field, Permissive, Shape, StringSource
+from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
 from dagster._serdes import ConfigurableClassData
 from dagster_k8s import K8sRunLauncher
@@ -24,8 +26,13 @@ from dagster_k8s.job import (
     UserDefinedDagsterK8sConfig,
     get_user_defined_k8s_config,
 )
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
 
+from bulkhead import names
 from bulkhead.kubernetes_jobs import CascadingClient, run_labels, with_metadata
+from bulkhead.steps.pods import StepPod
+from bulkhead.steps.verdicts import Verdict, of_run_pod
 
 # The DNS name of a Service, with or without the cluster's domain.
 # https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
@@ -116,6 +123,32 @@ class NamespacedRunLauncher(K8sRunLauncher):
             _refuse_other_namespaces(dagster_run, context, namespace)
             context = context.merge(K8sContainerContext(namespace=namespace))
         return with_metadata(context, labels=run_labels(dagster_run))
+
+    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        """Say how the run's pod is; if it is over, run monitoring shows in the page why."""
+        health = super().check_run_worker_health(run)
+        if health.status not in {WorkerStatus.FAILED, WorkerStatus.UNKNOWN}:
+            return health
+        verdict = self._verdict(run)
+        return health._replace(msg=verdict.sentence) if verdict else health
+
+    def _verdict(self, run: DagsterRun) -> Verdict | None:
+        """Return what the newest of the run's own pods ended of; None while it has not."""
+        namespace = self.get_container_context_for_run(run).namespace
+        try:
+            response = self._api_client.core_api.list_namespaced_pod(
+                namespace,
+                label_selector=f"{names.RUN_ID_LABEL}={run.run_id},!{names.STEP_KEY_LABEL}",
+                _preload_content=False,
+            )
+        except (ApiException, HTTPError, OSError):
+            return None
+        pods = json.loads(response.data)["items"]
+        if not pods:
+            return None
+        newest = max(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""))
+        pod = StepPod(newest)
+        return of_run_pod(pod) if pod.is_over else None
 
     def _run_pod_context(self) -> K8sContainerContext:
         resources = self._run_pod.get("resources")

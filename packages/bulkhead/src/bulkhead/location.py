@@ -9,16 +9,19 @@ team's metadata, schedules, checks or component tree can get lost.
 
 Where the platform is (`BULKHEAD_CODE_LOCATION` is set), jobs that name no executor run each step in
 a pod of its own, and values of jobs that name no IO manager go to the object store. On a laptop
-(`dagster dev -m bulkhead.location`) Dagster's own defaults stay.
+(`dagster dev -m bulkhead.location`) Dagster's own defaults stay. Here as there, a step that asks
+for resources that make no sense is a load error that names the op.
 """
 
 import os
 
 from bulkhead import names
+from bulkhead.location_checks import refuse_nonsense
 from bulkhead.location_defaults import supply_defaults
 from bulkhead.location_target import load_targets
 
 if os.environ.get(names.CODE_LOCATION_ENV):
     supply_defaults()
 
+refuse_nonsense()
 globals().update(load_targets())

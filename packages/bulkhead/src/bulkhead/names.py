@@ -42,6 +42,7 @@ GRPC_HEALTH_SERVICE: Final = "DagsterApi"
 DATABASE_PORT: Final = 5432
 OBJECT_STORE_PORT: Final = 8333
 WORKSPACE_SYNC_PORT: Final = 8081
+RECONCILER_PORT: Final = 8082
 
 # --- Labels and annotations ---------------------------------------------------------------------
 
@@ -50,6 +51,8 @@ RUN_ID_LABEL: Final = "bulkhead.dev/run-id"
 STEP_KEY_LABEL: Final = "bulkhead.dev/step-key"
 STEP_KEY_ANNOTATION: Final = "bulkhead.dev/step-key"
 IMAGE_ANNOTATION: Final = "bulkhead.dev/image"
+NUDGE_ANNOTATION: Final = "bulkhead.dev/nudged"
+STEP_RESOURCES_TAG: Final = "bulkhead.dev/step-resources"
 
 PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
 PART_OF: Final = "bulkhead"

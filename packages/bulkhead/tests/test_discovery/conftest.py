@@ -17,8 +17,8 @@ import pytest
 import yaml
 
 from bulkhead import names
-from bulkhead.discovery.kubernetes_api import KubernetesApi
 from bulkhead.discovery.sync import Settings, WorkspaceSync
+from bulkhead.kubernetes_api import KubernetesApi
 
 
 def service_object(

@@ -50,6 +50,10 @@ SETTINGS = {
     "no such module": {MODULE: "no_such_module"},
     "no such module in a package": {PACKAGE: "definitions_package.no_such_module"},
     "no such file": {FILE: "no_such_file.py"},
+    **{
+        f"nonsense: {which}": {MODULE: "nonsense_resources", "NONSENSE": which}
+        for which in ("step_resources", "too little", "dagster-k8s/config", "asset", "sensible")
+    },
     "no settings": {},
     "contradicting settings": {MODULE: "factory", FILE: "factory.py"},
 }
@@ -218,3 +222,27 @@ def test_an_error_says_what_is_wrong(locations: Locations, project: str, words: 
 def test_off_the_platform_dagsters_own_defaults_stay(locations: Locations) -> None:
     jobs = repository(locations, "off the platform")["jobs"]
     assert {job["executor"] for job in jobs.values()} == {"multi_or_in_process_executor"}
+
+
+@pytest.mark.parametrize(
+    ("which", "message"),
+    [
+        ("step_resources", "op hungry_op: memory: '12 potatoes' is no Kubernetes quantity"),
+        ("too little", "op hungry_op: memory: 64Mi is too little"),
+        (
+            "dagster-k8s/config",
+            "op hungry_op: tag dagster-k8s/config, resources.limits.cpu: 'lots' is no Kubernetes",
+        ),
+        ("asset", "op hungry: max_memory: 512Mi is below memory: 1Gi"),
+    ],
+)
+def test_a_step_that_asks_for_nonsense_is_a_load_error_that_names_it(
+    locations: Locations, which: str, message: str
+) -> None:
+    error = locations[f"nonsense: {which}"]["error"]
+    assert message in error
+    assert "nonsense_resources.py" in error, "the traceback leads to the line to be changed"
+
+
+def test_sensible_resources_load(locations: Locations) -> None:
+    assert repository(locations, "nonsense: sensible")["jobs"].keys() == {"hungry_job"}

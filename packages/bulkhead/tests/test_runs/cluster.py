@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import threading
+import time
 import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -23,8 +24,8 @@ Object = dict[str, Any]
 Query = Mapping[str, str]
 
 _PATH = re.compile(
-    r"/(?:api/v1|apis/batch/v1)/namespaces/(?P<namespace>[^/]+)/(?P<kind>jobs|pods)"
-    r"(?:/(?P<name>[^/]+))?(?:/status)?"
+    r"/(?:api/v1|apis/batch/v1)/namespaces/(?P<namespace>[^/]+)/(?P<kind>jobs|pods|events)"
+    r"(?:/(?P<name>[^/]+))?(?:/(?P<part>status|log))?"
 )
 
 
@@ -44,8 +45,11 @@ class Cluster:
     ) -> None:
         self.jobs: dict[str, Object] = {}
         self.pods: dict[str, Object] = {}
+        self.events: dict[str, Object] = {}
         self.requests: list[str] = []
+        self.is_closed = False
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._reasons: dict[str, str] = {}
         self._logs = logs
         self._environment = environment
         self._runs_pods = runs_pods
@@ -59,6 +63,7 @@ class Cluster:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def close(self) -> None:
+        self.is_closed = True
         self._server.shutdown()
         self._server.server_close()
         for process in self._processes.values():
@@ -85,14 +90,26 @@ class Cluster:
             for pod_name in [name for name in self.pods if name.startswith(job_name)]:
                 self._delete_pod(pod_name)
 
-    def kill(self, job_name: str) -> None:
-        """Kill the process of a Job's pod as the kernel would."""
+    def kill(self, job_name: str, reason: str = "Error") -> None:
+        """Kill the process of a Job's pod as the kernel would; the kubelet gives the reason."""
+        self._reasons[f"{job_name}-abcde"] = reason
         self._processes[f"{job_name}-abcde"].kill()
+
+    def refuse(self, job_name: str, message: str) -> None:
+        """Say what the Job controller says when the API server will not have a Job's pod."""
+        self.events[job_name] = {
+            "metadata": {"name": job_name, "uid": str(uuid.uuid4())},
+            "involvedObject": {"kind": "Job", "name": job_name},
+            "reason": "FailedCreate",
+            "message": message,
+        }
 
     def logs(self) -> str:
         return "\n".join(f"--- {log.name}\n{log.read_text()}" for log in self._logs.iterdir())
 
-    def answer(self, method: str, url: str, body: Any) -> tuple[HTTPStatus, Object]:
+    def answer(  # noqa: PLR0911 - one for each thing that can be asked
+        self, method: str, url: str, body: Any
+    ) -> tuple[HTTPStatus, Any]:
         parts = urlsplit(url)
         match = _PATH.fullmatch(parts.path)
         if not match:
@@ -101,22 +118,40 @@ class Cluster:
         with self._lock:
             self.requests.append(f"{method} {url}")
             kind, name = match["kind"], match["name"]
-            objects = self.jobs if kind == "jobs" else self.pods
+            objects = {"jobs": self.jobs, "pods": self.pods, "events": self.events}[kind]
             if method == "POST":
                 return self._create_job(body)
             if not name:
-                return HTTPStatus.OK, {"items": self._list(objects, query)}
+                items = self._list(objects, query)
+                return HTTPStatus.OK, {"items": items, "metadata": {"resourceVersion": "1"}}
             if name not in objects:
                 return _status(HTTPStatus.NOT_FOUND, f"{kind} {name!r} not found")
+            if match["part"] == "log":
+                return HTTPStatus.OK, (self._logs / name).read_text()
             if method == "PATCH":
                 for operation in body:
                     assert operation["op"] == "add"
-                    assert operation["path"] == "/metadata/ownerReferences"
-                    objects[name]["metadata"]["ownerReferences"] = operation["value"]
+                    _, _, *path = operation["path"].split("/")
+                    *parents, last = [part.replace("~1", "/") for part in path]
+                    target = objects[name]["metadata"]
+                    for parent in parents:
+                        target = target.setdefault(parent, {})
+                    target[last] = operation["value"]
             if method == "DELETE":
                 self._delete_job(name, query) if kind == "jobs" else self._delete_pod(name)
                 return _status(HTTPStatus.OK, "deleted")
             return HTTPStatus.OK, self._with_status(objects[name])
+
+    def watched(self, url: str) -> list[Object] | None:
+        """What a watch of this URL sees now; None where the URL is no watch."""
+        parts = urlsplit(url)
+        match = _PATH.fullmatch(parts.path)
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        if not match or query.get("watch") != "True":
+            return None
+        with self._lock:
+            objects = {"pods": self.pods, "events": self.events}[match["kind"]]
+            return [json.loads(json.dumps(item)) for item in self._list(objects, query)]
 
     def _create_job(self, job: Object) -> tuple[HTTPStatus, Object]:
         name = job["metadata"]["name"]
@@ -127,6 +162,8 @@ class Cluster:
         self.jobs[name] = job
         pod = json.loads(json.dumps(job["spec"]["template"]))
         pod["metadata"]["name"] = f"{name}-abcde"
+        pod["metadata"]["namespace"] = "bulkhead-blue"
+        pod["metadata"]["uid"] = str(uuid.uuid4())
         pod["metadata"]["ownerReferences"] = [_reference(job)]
         self.pods[pod["metadata"]["name"]] = pod
         if self._runs_pods:
@@ -140,7 +177,7 @@ class Cluster:
         has_token = pod["spec"]["automountServiceAccountToken"]
         in_pod = {} if has_token else {"KUBERNETES_SERVICE_HOST": "127.0.0.1"}
         command = container["args"]
-        assert command[0] == "dagster"
+        assert command[0] in {"dagster", "python"}
         with (self._logs / name).open("w") as log:
             self._processes[name] = subprocess.Popen(
                 command,
@@ -153,19 +190,52 @@ class Cluster:
         found = [self._with_status(value) for value in objects.values()]
         if "labelSelector" in query:
             found = [item for item in found if _matches(item, query["labelSelector"])]
-        if query.get("fieldSelector") == "status.successful=0":
-            found = [item for item in found if not item["status"].get("succeeded")]
         return found
 
     def _with_status(self, value: Object) -> Object:
+        if value.get("kind") != "Job":
+            return self._with_container_status(value)
         process = self._processes.get(f"{value['metadata']['name']}-abcde")
-        if value.get("kind") != "Job" or process is None:
+        if process is None:
             return {"status": {}, **value}
         returned = process.poll()
         status = (
             {"active": 1} if returned is None else {"succeeded" if returned == 0 else "failed": 1}
         )
         return {**value, "status": status}
+
+    def _with_container_status(self, pod: Object) -> Object:
+        name = pod["metadata"]["name"]
+        process = self._processes.get(name)
+        if process is None:
+            return {"status": {"phase": "Pending"}, **pod}
+        code = process.poll()
+        if code is None:
+            phase, state = "Running", {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+        else:
+            ended = {
+                "exitCode": code if code >= 0 else 128 - code,
+                "reason": self._reasons.get(name, "Error" if code else "Completed"),
+                "startedAt": "2026-01-01T00:00:00Z",
+                "finishedAt": "2026-01-01T00:00:09Z",
+            }
+            phase, state = "Failed" if code else "Succeeded", {"terminated": ended}
+        container = pod["spec"]["containers"][0]["name"]
+        status = {
+            "phase": phase,
+            "podIP": "127.0.0.1",
+            "containerStatuses": [
+                {
+                    "name": container,
+                    "state": state,
+                    "image": "",
+                    "imageID": "",
+                    "ready": phase == "Running",
+                    "restartCount": 0,
+                }
+            ],
+        }
+        return {"status": status, **pod}
 
     def _delete_job(self, name: str, query: Query) -> None:
         job = self.jobs.pop(name)
@@ -207,10 +277,14 @@ def _owns(uid: str, item: Object) -> bool:
 
 def _matches(item: Object, selector: str) -> bool:
     labels = item["metadata"].get("labels", {})
-    pairs = [term.partition("=") for term in selector.split(",")]
-    return all(
-        labels.get(key) == value if equals else key in labels for key, equals, value in pairs
-    )
+    return all(_has(labels, term) for term in selector.split(","))
+
+
+def _has(labels: Mapping[str, str], term: str) -> bool:
+    if term.startswith("!"):
+        return term[1:] not in labels
+    key, equals, value = term.partition("=")
+    return labels.get(key) == value if equals else key in labels
 
 
 def _status(code: HTTPStatus, message: str) -> tuple[HTTPStatus, Object]:
@@ -224,13 +298,36 @@ def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
         def handle_any(self) -> None:
             length = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
+            if cluster.watched(self.path) is not None:
+                self.stream()
+                return
             code, answer = cluster.answer(self.command, self.path, body)
-            payload = json.dumps(answer).encode()
+            payload = answer.encode() if isinstance(answer, str) else json.dumps(answer).encode()
             self.send_response(code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(payload)))
             self.end_headers()
             self.wfile.write(payload)
+
+        def stream(self) -> None:
+            """Send what changes until the client goes, as a watch does."""
+            self.send_response(HTTPStatus.OK)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            known: dict[str, Object] = {}
+            while not cluster.is_closed:
+                now = {item["metadata"]["uid"]: item for item in cluster.watched(self.path) or []}
+                changed = [("MODIFIED", now[uid]) for uid in now if known.get(uid) != now[uid]]
+                gone = [("DELETED", known[uid]) for uid in known.keys() - now.keys()]
+                for kind, item in [*changed, *gone]:
+                    versioned = {**item, "metadata": {**item["metadata"], "resourceVersion": "2"}}
+                    line = json.dumps({"type": kind, "object": versioned}).encode() + b"\n"
+                    try:
+                        self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+                    except OSError:
+                        return
+                known = now
+                time.sleep(0.05)
 
         do_GET = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815 - http.server's names
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.launcher import WorkerStatus
 
 from bulkhead import names
 
@@ -110,7 +111,9 @@ def test_terminating_a_run_leaves_no_step_behind(platform: Any, tmp_path: Path) 
     assert platform.cluster.jobs == {}
 
 
-def test_a_step_whose_process_dies_fails_within_seconds(platform: Any, tmp_path: Path) -> None:
+def test_a_step_whose_process_dies_fails_with_its_reason_and_its_last_words(
+    platform: Any, tmp_path: Path
+) -> None:
     started = tmp_path / "started"
     run = platform.launch(
         "long_step", {"wait": {"started_file": str(started), "go_file": str(tmp_path / "go")}}
@@ -119,11 +122,39 @@ def test_a_step_whose_process_dies_fails_within_seconds(platform: Any, tmp_path:
     ((step_job,),) = by_step(platform).values()
     platform.cluster.kill(step_job["metadata"]["name"])
     assert platform.wait_for_end(run) == dg.DagsterRunStatus.FAILURE
+    message = failure_of(platform, run).error.message
+    assert message.startswith("Step wait was ended by SIGKILL (signal 9).")
+    assert "STEP_START" in message.partition("The last it printed:")[2]
+    facts = failure_of(platform, run).user_failure_data.metadata
+    assert facts["cause"].value == "Signal"
+    assert facts["attempt"].value == 1
+
+
+def failure_of(platform: Any, run: dg.DagsterRun) -> Any:
     (failure,) = [
-        entry
+        entry.dagster_event.step_failure_data
         for entry in platform.instance.all_logs(run.run_id)
         if entry.dagster_event and entry.dagster_event.is_step_failure
     ]
-    assert (
-        "Discovered failed Kubernetes job" in failure.dagster_event.step_failure_data.error.message
+    return failure
+
+
+def test_a_run_whose_own_pod_dies_says_why(platform: Any, tmp_path: Path) -> None:
+    started = tmp_path / "started"
+    run = platform.launch(
+        "long_step", {"wait": {"started_file": str(started), "go_file": str(tmp_path / "go")}}
+    )
+    platform.wait_for(started.exists)
+    assert platform.launcher.check_run_worker_health(run).status == WorkerStatus.RUNNING
+    (run_job,) = platform.cluster.jobs_of("run_worker")
+    name = run_job["metadata"]["name"]
+    platform.cluster.kill(name, "OOMKilled")
+
+    def health() -> Any:
+        health = platform.launcher.check_run_worker_health(run)
+        return health if health.status == WorkerStatus.FAILED else None
+
+    assert platform.wait_for(health).msg == (
+        f"The run's own pod {name}-abcde was killed for memory: it used all of its 512Mi, which "
+        "the platform admin sets in runLauncher.resources."
     )

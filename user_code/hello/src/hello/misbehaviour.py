@@ -187,6 +187,8 @@ def fail(config: Failing) -> None:
             os._exit(config.exit_code)
         case Ending.SIGNAL:
             os.kill(os.getpid(), config.signal)
+            # The first process of a container outlives signals that it sends to itself.
+            os._exit(128 + config.signal)
 
 
 class Noise(dg.Config):

@@ -1,10 +1,16 @@
 """`bulkhead workspace-sync`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bulkhead import names
+from bulkhead.commands.in_pod import run_in_pod
+
+if TYPE_CHECKING:
+    from bulkhead.discovery.sync import WorkspaceSync
+    from bulkhead.kubernetes_api import KubernetesApi
 
 
 @click.command("workspace-sync", short_help="Keep workspace.yaml up to date (in a pod).")
@@ -29,37 +35,17 @@ def workspace_sync(
     registry: str, output: Path, reload_url: str | None, namespace: str | None, port: int
 ) -> None:
     """Keep workspace.yaml equal to the code locations that exist (runs in the platform's pods)."""
-    import logging
-    import signal
-    import time
 
-    from bulkhead.discovery.kubernetes_api import KubernetesApi, OutsideClusterError
-    from bulkhead.discovery.sync import Settings, WorkspaceSync
+    def make(api: "KubernetesApi") -> "WorkspaceSync":
+        from bulkhead.discovery.sync import Settings, WorkspaceSync
 
-    logging.basicConfig(
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(message)s",
-        datefmt="%Y-%m-%dT%H:%M:%SZ",
-    )
-    logging.Formatter.converter = time.gmtime
-    # It warns of each request that is tried again; what matters of that is logged here.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
-    try:
-        api = KubernetesApi.in_cluster()
         settings = Settings(
             registry=registry,
-            namespace=namespace or KubernetesApi.own_namespace(),
+            namespace=namespace or api.own_namespace(),
             output=output,
             reload_url=reload_url,
             port=port,
         )
-        sync = WorkspaceSync(api, settings)
-    except OutsideClusterError as error:
-        raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(
-            f"port {port}: {error.strerror}. Choose another --port."
-        ) from error
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: sync.stop())
-    sync.run()
+        return WorkspaceSync(api, settings)
+
+    run_in_pod(make, port=port)

@@ -3,7 +3,6 @@
 | module | subject |
 |---|---|
 | `workspace` | the rules: registry and Services in, locations and refusals out; no I/O |
-| `kubernetes_api` | the few calls of the Kubernetes API that this needs |
 | `collection` | one list-and-watch that outlives every failure of the API |
 | `reporter` | Kubernetes Events for what was refused |
 | `web_server` | brings the web server's workspace up to date |

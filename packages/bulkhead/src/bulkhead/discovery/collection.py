@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 from bulkhead.discovery.health import Pulse
-from bulkhead.discovery.kubernetes_api import KubernetesApi, KubernetesApiError, WatchEvent
+from bulkhead.kubernetes_api import KubernetesApi, KubernetesApiError, WatchEvent
 
 _log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 # Servers end watches by themselves after 30 to 60 minutes; ending them first, each at its own
 # time, spreads the lists and bounds how long a missed event can matter.
 _WATCH_SECONDS: Final = (240, 300)
-_PAGE: Final = "500"
+_PAGE: Final = 500
 
 # A location must show within 10 s of its Role: so the longest pause, with its jitter, is 5 s.
 _FIRST_PAUSE_SECONDS: Final = 0.2
@@ -121,24 +121,14 @@ class Collection(Generic[_T]):
         """Take the whole collection over; return the version from which to watch."""
         objects: dict[str, _T] = {}
         versions: dict[str, int] = {}
-        token = ""
-        while True:
-            query = {**self._selector, "limit": _PAGE, **({"continue": token} if token else {})}
-            answer = self._api.get(self._path, query)
-            items = answer.get("items")
-            # A proxy before the API may answer 200 with something else. Not a list: not empty.
-            if not str(answer.get("kind", "")).endswith("List") or not isinstance(
-                items, list | None
-            ):
-                raise KubernetesApiError(f"the answer is not a list: {str(answer)[:80]}")
-            for item in items or []:
+        resource_version = ""
+        for page in self._api.pages(self._path, self._selector, size=_PAGE):
+            for item in page.get("items") or []:
                 name, version, value = self._read(item)
                 versions[name] = version
                 if value is not None:
                     objects[name] = value
-            token = (answer.get("metadata") or {}).get("continue") or ""
-            if not token:
-                break
+            resource_version = str((page.get("metadata") or {}).get("resourceVersion", ""))
         changed = not self._listed or objects != self._objects
         self._objects, self._versions, self._listed = objects, versions, True
         if self._trouble is not None:
@@ -146,7 +136,7 @@ class Collection(Generic[_T]):
             self._trouble = None
         if changed:
             self._publish()
-        return str((answer.get("metadata") or {}).get("resourceVersion", ""))
+        return resource_version
 
     def _follow(self, version: str) -> None:
         """Watch from `version` until the watch ends; why it did is worth no more than a note."""

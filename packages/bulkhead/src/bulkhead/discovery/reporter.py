@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any, Final
 
 from bulkhead.discovery.health import Pulse
-from bulkhead.discovery.kubernetes_api import KubernetesApi, KubernetesApiError
+from bulkhead.kubernetes_api import KubernetesApi, KubernetesApiError
 
 _log = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ class Notice:
     resource_version: str
     reason: str
     message: str
+    api_version: str = "v1"
 
     @property
     def event_name(self) -> str:
@@ -94,7 +95,9 @@ class Reporter:
     def _write(self, notice: Notice) -> bool:
         """Write one Event; return False where another attempt may succeed."""
         try:
-            self._api.create(f"/api/v1/namespaces/{notice.namespace}/events", _event(notice))
+            self._api.create(
+                f"/api/v1/namespaces/{notice.namespace}/events", event(notice, _COMPONENT)
+            )
         except KubernetesApiError as error:
             if error.status is None or error.status >= 500:  # noqa: PLR2004 - HTTP's server errors
                 return False
@@ -105,14 +108,15 @@ class Reporter:
         return True
 
 
-def _event(notice: Notice) -> Mapping[str, Any]:
+def event(notice: Notice, component: str) -> Mapping[str, Any]:
+    """Return the Event by which a component gives a notice now."""
     now = datetime.now(tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": notice.event_name, "namespace": notice.namespace},
         "involvedObject": {
-            "apiVersion": "v1",
+            "apiVersion": notice.api_version,
             "kind": notice.kind,
             "namespace": notice.namespace,
             "name": notice.name,
@@ -122,8 +126,8 @@ def _event(notice: Notice) -> Mapping[str, Any]:
         "type": "Warning",
         "reason": notice.reason,
         "message": notice.message[:_LONGEST_MESSAGE],
-        "source": {"component": _COMPONENT},
-        "reportingComponent": _COMPONENT,
+        "source": {"component": component},
+        "reportingComponent": component,
         "firstTimestamp": now,
         "lastTimestamp": now,
         "count": 1,

@@ -15,10 +15,10 @@ from bulkhead.discovery import code_servers, workspace
 from bulkhead.discovery.code_servers import CodeServers
 from bulkhead.discovery.collection import Collection
 from bulkhead.discovery.health import HealthServer, Pulse
-from bulkhead.discovery.kubernetes_api import KubernetesApi
 from bulkhead.discovery.reporter import Notice, Reporter
 from bulkhead.discovery.web_server import Reloader, WebServer
 from bulkhead.discovery.workspace import Claim, Location, Plan, Refusal, Registration
+from bulkhead.kubernetes_api import KubernetesApi
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 import urllib3
@@ -54,7 +54,7 @@ class WebServerError(Exception):
 
 
 class WebServer:
-    """Dagster's web server, as far as its workspace goes."""
+    """Dagster's web server: whatever it is asked, and its workspace."""
 
     def __init__(self, url: str) -> None:
         """`url` is that of its GraphQL endpoint."""
@@ -83,23 +83,24 @@ class WebServer:
         Raises:
             WebServerError: No answer, or an error in place of one.
         """
-        answer = self._answer(_RELOAD_LOCATION, _RELOAD_SECONDS, {"name": name})
+        answer = self.answer(_RELOAD_LOCATION, _RELOAD_SECONDS, {"name": name})
         said = str(answer.get("message") or answer.get("__typename"))
         if answer.get("__typename") == "PythonError":
             raise WebServerError(said)
         return said
 
-    def _ask(self, query: str, seconds: float) -> tuple[Location, ...]:
-        answer = self._answer(query, seconds, {})
-        entries = answer.get("locationEntries")
-        if entries is None:
-            raise WebServerError(f"{answer.get('__typename')}: {answer.get('message')}")
-        try:
-            return tuple(sorted(_location(entry) for entry in entries))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self._no_graphql(error) from error
+    def answer(self, query: str, seconds: float, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the field of an answer that the query calls `answer`.
 
-    def _answer(self, query: str, seconds: float, variables: dict[str, str]) -> dict[str, Any]:
+        Args:
+            query: A query or mutation in which one field, an object, has that name.
+            seconds: How long the web server may take.
+            variables: Of the query.
+
+        Raises:
+            WebServerError: No answer, or not one of GraphQL with that object. An error in place of
+                what was asked for is an object, too.
+        """
         try:
             response = self._pool.request(
                 "POST",
@@ -107,14 +108,27 @@ class WebServer:
                 json={"query": query, "variables": variables},
                 timeout=urllib3.Timeout(connect=5, read=seconds),
             )
-            answer = json.loads(response.data)["data"]["answer"]
+            body = json.loads(response.data)
+            if body.get("errors") and not body.get("data"):
+                raise WebServerError(f"{self._url} says: {body['errors'][0]['message']}")
+            answer = body["data"]["answer"]
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise WebServerError(f"no answer from {self._url}: {type(error).__name__}") from error
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise self._no_graphql(error) from error
         if not isinstance(answer, dict):
             raise self._no_graphql(TypeError(f"answer is {answer!r}"))
         return cast("dict[str, Any]", answer)
+
+    def _ask(self, query: str, seconds: float) -> tuple[Location, ...]:
+        answer = self.answer(query, seconds, {})
+        entries = answer.get("locationEntries")
+        if entries is None:
+            raise WebServerError(f"{answer.get('__typename')}: {answer.get('message')}")
+        try:
+            return tuple(sorted(_location(entry) for entry in entries))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise self._no_graphql(error) from error
 
     def _no_graphql(self, error: Exception) -> WebServerError:
         return WebServerError(f"{self._url} is not Dagster's GraphQL: {error!r}")

@@ -9,6 +9,7 @@ from bulkhead import names
 from bulkhead.discovery import workspace
 from bulkhead.discovery.workspace import Claim, Plan, Registration, RegistryError
 from bulkhead.installation.cluster import METADATA_ONLY, Cluster, ClusterError
+from bulkhead.installation.web_server import WebServer
 
 Object = Mapping[str, Any]
 """A Kubernetes object as its JSON."""
@@ -145,7 +146,7 @@ def take(cluster: Cluster, *, release: str, namespace: str) -> Snapshot:
     # The first question shows whether there is an API at all, and is asked alone.
     cluster.get("/version")
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        answer = pool.submit(_ask_web_server, cluster, release, namespace)
+        answer = pool.submit(_ask_web_server, WebServer(cluster, release, namespace))
         platform = _read_contents(cluster, namespace, _PLATFORM_KINDS)
         registrations, trouble = _read_registry(platform, release, namespace)
         wanted = sorted({each.namespace for each in registrations.values()})
@@ -215,11 +216,9 @@ def _plan(registrations: Mapping[str, Registration], contents: Mapping[str, Cont
     return workspace.plan(registrations, claims, ())
 
 
-def _ask_web_server(cluster: Cluster, release: str, namespace: str) -> WebServerAnswer:
-    service = f"{names.webserver(release)}:{names.HTTP_PORT_NAME}"
-    path = f"/api/v1/namespaces/{namespace}/services/{service}/proxy/graphql"
+def _ask_web_server(web_server: WebServer) -> WebServerAnswer:
     try:
-        data = cluster.post(path, {"query": _GRAPHQL})["data"]
+        data = web_server.ask(_GRAPHQL)
         entries = data["workspace"].get("locationEntries")
         if entries is None:
             return WebServerAnswer(trouble=str(data["workspace"].get("message")))

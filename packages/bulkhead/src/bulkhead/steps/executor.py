@@ -64,6 +64,39 @@ _CONFIG = {
         is_required=False,
         description="The same for single ops, by name; it wins over the op's tag.",
     ),
+    "max_infrastructure_repeats": Field(
+        IntSource,
+        is_required=False,
+        default_value=3,
+        description="How often a step is repeated that the cluster has ended: evicted, its node "
+        "gone, its pod deleted. The step's own retries are not used up.",
+    ),
+    "scheduling_timeout_seconds": Field(
+        IntSource,
+        is_required=False,
+        default_value=300,
+        description="How long a step's pod may wait for a node with room for it.",
+    ),
+    "quota_timeout_seconds": Field(
+        IntSource,
+        is_required=False,
+        default_value=3600,
+        description="How long a step may wait for room in the quota of its code location.",
+    ),
+    "image_pull_timeout_seconds": Field(
+        IntSource,
+        is_required=False,
+        default_value=60,
+        description="How long the pull of a step's image may fail; one that is not there fails at "
+        "once.",
+    ),
+    "node_timeout_seconds": Field(
+        IntSource,
+        is_required=False,
+        default_value=600,
+        description="How long the node of a step may be silent. The step is not repeated elsewhere "
+        "meanwhile, because it may still run there.",
+    ),
     # Dagster's own default executor knows these two words, so projects that never named an
     # executor have them in their config.
     "multiprocess": Field(
@@ -91,7 +124,11 @@ def isolated_step_executor(init_context: InitExecutorContext) -> "Executor":
 
     Every setting is optional. In Kubernetes a step gets, each over the one before: the launcher's
     settings, the code location's container context, `step_k8s_config`, the op's
-    `dagster-k8s/config` tag, `per_step_k8s_config`, our labels.
+    `dagster-k8s/config` tag, its `step_resources`, `per_step_k8s_config`, our labels.
+
+    A step whose pod ends without a word fails with a sentence that says why (see
+    `bulkhead.steps.verdicts`); one that was killed for memory grows as far as its `max_memory`
+    allows; one that the cluster ended is repeated.
 
     Raises:
         DagsterUnmetExecutorRequirementsError: the instance does not launch runs in Kubernetes.

@@ -1,201 +1,370 @@
-"""Starts, watches and ends the Jobs of one run's steps."""
+"""Starts, judges and ends the Jobs of one run's steps."""
 
-import logging
-import os
 import time
-from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, cast
 
+from dagster import DagsterEvent, MetadataValue
+from dagster._core.events import EngineEventData
 from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHandlerContext
-from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.executor import K8sStepHandler
-from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
+from dagster_k8s.job import get_k8s_job_name
 
 from bulkhead import names
-from bulkhead.kubernetes_jobs import HTTP_NOT_FOUND, CascadingClient, run_labels, with_metadata
+from bulkhead.steps import manifest, verdicts
+from bulkhead.steps.ceiling import Ceiling
+from bulkhead.steps.growth import InPlaceGrowth
+from bulkhead.steps.growth_channel import GrowthChannel
+from bulkhead.steps.history import History
+from bulkhead.steps.launches import Launch
+from bulkhead.steps.pods import StepPod
+from bulkhead.steps.quantities import QuantityError, parse_bytes
+from bulkhead.steps.refusals import of_refusal
+from bulkhead.steps.resources import StepResources, StepResourcesError, refuse_too_little_memory
+from bulkhead.steps.step_jobs import NotCreatedError, StepJobs
+from bulkhead.steps.verdicts import Cause, Verdict
+from bulkhead.steps.watch import StepWatch
 
-_logger = logging.getLogger("bulkhead.steps")
+_NUDGE_SECONDS: Final = 3.0
+_RETRY_SECONDS: Final = 2.0
+_LOOK_UP_SECONDS: Final = 20.0
+_LIST_PATIENCE_SECONDS: Final = 30.0
 
-# Finished Jobs of a run with a thousand steps would make each list megabytes long.
-_NOT_SUCCEEDED = "status.successful=0"
+# Before people are told what a step waits for: most waits are over by then.
+_TELL_AFTER_SECONDS: Final = 3.0
+
+# An answer of a registry that the next try will not change.
+_FINAL_PULL_ANSWERS: Final = ("not found", "InvalidImageName", "ErrImageNeverPull")
+
+_WITH_LAST_LINES: Final = frozenset(
+    {Cause.EXIT_CODE, Cause.SIGNAL, Cause.SILENT, Cause.OUT_OF_MEMORY}
+)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How many seconds a step may wait for what; then it fails and says so."""
+
+    scheduling: float
+    quota: float
+    image_pull: float
+    node: float
+
+
+class _Cluster(NamedTuple):
+    """What reaches the steps of one run."""
+
+    jobs: StepJobs
+    watch: StepWatch
+    growth: InPlaceGrowth
+    channel: GrowthChannel
 
 
 class IsolatedStepHandler(K8sStepHandler):
-    """A step handler whose Jobs belong to the run's Job and are watched together.
+    """A step handler whose Jobs belong to the run's Job, are watched together, and are judged.
 
     **Owner.** A step's Job is owned by the Job of the run, not by the run's pod as
     `enable_owner_references` of dagster-k8s has it. Both make the cluster remove the steps of a run
     that is cancelled or deleted. But a pod may go alone (evicted, its node lost, deleted by hand)
-    while its run is to be resumed, and would take its steps' work with it; its Job outlives it. The
-    resumed run gets a new Job, and steps still at work are handed over to it, because the dead Job
-    is removed when its time to live is over, and what it owns with it.
+    while its run is to be resumed, and would take its steps' work with it; its Job outlives it.
 
-    **Watching.** One list of the run's unfinished Jobs for all steps, not a request for each. Only
-    a step that the list shows as failed, or does not show, is asked for by itself.
+    **Health.** Asking for a step's health costs no request: the watch knows. What an unhealthy step
+    died of is a `Verdict`, to be fetched with `verdict`. It stands until the step is
+    started again: should writing it to the run's log fail, it is written at the next look.
     """
 
-    def __init__(self, *, snapshot_seconds: float, **config: Any) -> None:  # noqa: ANN401
-        """Take what `K8sStepHandler` takes, and how many seconds one list of Jobs may serve."""
-        super().__init__(**config)
-        self._api_client = CascadingClient.over(self._api_client)
-        self._snapshot_seconds = snapshot_seconds
-        self._snapshot: dict[str, _StepJob] = {}
-        self._snapshot_time = float("-inf")
-        self._owner: dict[str, str] | None = None
-        self._owner_is_known = False
-        self._tried_to_adopt: set[str] = set()
+    def __init__(self, *, patience: Patience, history: History, **config: Any) -> None:  # noqa: ANN401
+        """Take what `K8sStepHandler` takes, as `config`, and what is ours.
 
-    def _get_container_context(
-        self, step_handler_context: StepHandlerContext
-    ) -> K8sContainerContext:
-        context = super()._get_container_context(step_handler_context)
-        step_key = self._get_step_key(step_handler_context)
-        return with_metadata(
-            context,
-            labels={
-                **run_labels(step_handler_context.dagster_run),
-                names.STEP_KEY_LABEL: names.label_value(step_key),
-            },
-            annotations={names.STEP_KEY_ANNOTATION: step_key},
-            owner=self._find_owner(context),
-        )
-
-    def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
-        """Say whether the step's Job is there and has not failed.
-
-        An API server that does not answer says nothing about a step, so the step counts as healthy
-        until it answers. (Dagster 1.12 fails the step on any error here.)
+        Args:
+            patience: how long steps may wait.
+            history: the run's earlier attempts; whoever reads the event log keeps it up to date.
+            **config: of `K8sStepHandler`.
         """
+        super().__init__(**config)
+        self._patience = patience
+        self._history = history
+        self._ceiling = Ceiling.of_environment()
+        self._launches: dict[str, Launch] = {}
+        self._settled: frozenset[str] = frozenset()
+        self._cluster: _Cluster | None = None
+
+    @property
+    def ceiling(self) -> Ceiling:
+        """Return the largest step that is allowed here."""
+        return self._ceiling
+
+    def settle(self) -> None:
+        """Note which pods are over by now, before the event log is read.
+
+        Only these are judged afterwards: a step writes its end to the log before its process ends,
+        so one that is over and not in the log then will never be.
+        """
+        if self._cluster:
+            self._settled = self._cluster.watch.ended()
+
+    def verdict(self, step_key: str) -> Verdict | None:
+        """Return why the step was called unhealthy."""
+        launch = self._launches.get(step_key)
+        return launch and launch.verdict
+
+    def asked(self, tags: Mapping[str, str]) -> StepResources:
+        """Return what a step's tags ask for; nonsense has been judged already and asks nothing."""
         try:
-            return self._check_step_health(step_handler_context)
-        except (ApiException, HTTPError) as error:
-            _logger.warning("The Kubernetes API did not say how the run's steps are: %s", error)
-            return CheckStepHealthResult.healthy()
+            return StepResources.of_tags(tags)
+        except StepResourcesError:
+            return StepResources()
 
-    def _check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
-        context = super()._get_container_context(step_handler_context)
-        namespace = cast("str", context.namespace)
-        job_name = self._get_k8s_step_job_name(step_handler_context)
-        self._refresh_snapshot(step_handler_context.execute_step_args.run_id, namespace)
+    # --- Start ------------------------------------------------------------------------------------
 
-        job = self._snapshot.get(job_name)
-        if job is None or job.failed or job.is_being_deleted:
-            # The list comes from the API server's cache and may be a moment old.
-            job = self._read_job(job_name, namespace)
+    def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[DagsterEvent]:
+        """Make the step's Job, or note why it can't be made.
 
-        step_key = self._get_step_key(step_handler_context)
-        if job is None:
-            return CheckStepHealthResult.unhealthy(
-                f"Kubernetes job {job_name} for step {step_key} could not be found."
+        Whatever stands in the way becomes a verdict and not an exception: one step's trouble must
+        not end the run of the others.
+        """
+        launch = self._new_launch(step_handler_context)
+        self._launches[launch.step] = launch
+        launch.verdict = self._prepare(launch, step_handler_context)
+        if launch.verdict is None:
+            yield DagsterEvent.step_worker_starting(
+                step_handler_context.get_step_context(launch.step),
+                message=f'Executing step "{launch.step}" in Kubernetes job {launch.job_name}.',
+                metadata={"Kubernetes Job name": MetadataValue.text(launch.job_name)},
             )
-        if job.is_being_deleted:
-            return CheckStepHealthResult.unhealthy(
-                f"Kubernetes job {job_name} for step {step_key} is being deleted."
-            )
-        if job.failed:
-            return CheckStepHealthResult.unhealthy(
-                f"Discovered failed Kubernetes job {job_name} for step {step_key}."
-            )
-        self._adopt(job, self._find_owner(context))
-        return CheckStepHealthResult.healthy()
+            launch.verdict = self._create(launch, step_handler_context)
 
-    def _refresh_snapshot(self, run_id: str, namespace: str) -> None:
-        if time.monotonic() - self._snapshot_time < self._snapshot_seconds:
-            return
-        jobs = self._api_client.batch_api.list_namespaced_job(
-            namespace,
-            label_selector=f"{names.RUN_ID_LABEL}={run_id},{names.STEP_KEY_LABEL}",
-            field_selector=_NOT_SUCCEEDED,
-            resource_version="0",  # from the API server's cache: no read of etcd
-        )
-        self._snapshot = {job.metadata.name: _StepJob.of(job) for job in jobs.items}
-        self._snapshot_time = time.monotonic()
+    def _new_launch(self, context: StepHandlerContext) -> Launch:
+        step = manifest.key_of(context)
+        args = context.execute_step_args
+        known = args.known_state
+        before = known.get_retry_state().get_attempt_count(step) if known else 0
+        name = f"dagster-step-{get_k8s_job_name(args.run_id, step)}"
+        return Launch(step, before + 1, f"{name}-{before}" if before else name)
 
-    def _read_job(self, job_name: str, namespace: str) -> "_StepJob | None":
+    def _prepare(self, launch: Launch, context: StepHandlerContext) -> Verdict | None:
+        """Compute the Job; what is asked for is judged before anything is made."""
+        cluster = self._reach(context)
+        facts = {"attempt": launch.attempt}
         try:
-            return _StepJob.of(self._api_client.batch_api.read_namespaced_job(job_name, namespace))
-        except ApiException as error:
-            if error.status == HTTP_NOT_FOUND:
-                return None
-            raise
-
-    def _adopt(self, job: "_StepJob", owner: Mapping[str, str] | None) -> None:
-        """Hand a step's Job that an earlier attempt at this run started over to this one's Job."""
-        if not owner or owner["uid"] in job.owner_uids or job.name in self._tried_to_adopt:
-            return
-        self._tried_to_adopt.add(job.name)
-        try:
-            self._api_client.batch_api.patch_namespaced_job(
-                job.name,
-                job.namespace,
-                [{"op": "add", "path": "/metadata/ownerReferences", "value": [_as_json(owner)]}],
+            asked = StepResources.of_tags(context.step_tags[launch.step])
+            settings = manifest.container_context(
+                context,
+                self._executor_container_context,
+                asked,
+                self._per_step_k8s_config,
+                self._history.memory(launch.step),
             )
-        except ApiException as error:
-            _logger.warning(
-                "Job %s of a step that still runs stays owned by an earlier attempt at this run, "
-                "and will be removed together with it: %s",
-                job.name,
-                error,
+            limits = manifest.limits_of(settings)
+            refusal = self._ceiling.refusal(launch.step, manifest.resources_of(settings))
+            if refusal:
+                asked = {f"{resource}_limit": str(amount) for resource, amount in limits.items()}
+                return Verdict(Cause.ABOVE_CEILING, refusal, {**facts, **asked})
+            if "memory" in limits:
+                refuse_too_little_memory(parse_bytes(limits["memory"]))
+            launch.job = manifest.step_job(
+                context,
+                settings,
+                self._executor_image,
+                launch.job_name,
+                len(self._history.repeats(launch.step)),
+                cluster.jobs.owner(),
+                self._let_grow(launch, asked.max_memory, context),
             )
-
-    def _find_owner(self, context: K8sContainerContext) -> dict[str, str] | None:
-        """Return a reference to the run's Job; None where the run is in no pod of a Job."""
-        if not self._owner_is_known:
-            self._owner = self._read_owner(cast("str", context.namespace))
-            self._owner_is_known = True
-        return self._owner
-
-    def _read_owner(self, namespace: str) -> dict[str, str] | None:
-        pod_name = os.environ.get("HOSTNAME")
-        if not pod_name:
-            return None
-        try:
-            pod = self._api_client.get_pod_by_name(pod_name, namespace)
-        except ApiException as error:
-            _logger.warning(
-                "Steps of this run have no owner and may outlive it: pod %s in namespace %s could "
-                "not be read: %s",
-                pod_name,
-                namespace,
-                error,
-            )
-            return None
-        for owner in pod.metadata.owner_references or []:
-            if owner.kind == "Job":
-                return {
-                    "api_version": owner.api_version,
-                    "kind": owner.kind,
-                    "name": owner.name,
-                    "uid": owner.uid,
-                }
+        except (StepResourcesError, QuantityError, manifest.ImageError) as error:
+            sentence = f"Step {launch.step} can't be started: {error}."
+            return Verdict(Cause.NONSENSE, sentence, facts)
         return None
 
+    def _let_grow(
+        self, launch: Launch, max_memory: int | None, context: StepHandlerContext
+    ) -> list[dict[str, str]]:
+        """Let a step grow while it runs; return the variables with which its pod asks for it."""
+        if max_memory is None:
+            return []
+        cluster = self._reach(context)
+        cluster.growth.allow(launch.job_name, context.get_step_context(launch.step), max_memory)
+        address = cluster.jobs.address()
+        if address and not cluster.channel.is_open:
+            cluster.channel.start(address)
+        return cluster.channel.environment(launch.job_name)
 
-class _StepJob(NamedTuple):
-    """What matters here of a step's Job."""
+    def _create(self, launch: Launch, context: StepHandlerContext) -> Verdict | None:
+        """Make the Job; return why it will never be made, if so."""
+        if time.monotonic() < launch.next_try:
+            return None
+        try:
+            self._reach(context).jobs.create(launch.job)
+        except NotCreatedError as error:
+            launch.next_try = time.monotonic() + _RETRY_SECONDS
+            verdict, may_pass = of_refusal(str(error), launch.step)
+            if may_pass or error.may_pass:
+                return self._patiently(launch, verdict)
+            return verdict
+        launch.is_created = True
+        return None
 
-    name: str
-    namespace: str
-    owner_uids: frozenset[str]
-    failed: bool
-    is_being_deleted: bool
+    # --- Judge ------------------------------------------------------------------------------------
 
-    @classmethod
-    def of(cls, job: Any) -> "_StepJob":  # noqa: ANN401 - a V1Job, all of whose fields are optional
-        return cls(
-            name=job.metadata.name,
-            namespace=job.metadata.namespace,
-            owner_uids=frozenset(owner.uid for owner in job.metadata.owner_references or []),
-            failed=bool(job.status.failed),
-            is_being_deleted=job.metadata.deletion_timestamp is not None,
+    def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
+        """Say whether the step may still end by itself; if not, `verdict` tells why."""
+        launch = self._launches.get(manifest.key_of(step_handler_context))
+        if launch is None:
+            return self._take_up(step_handler_context)
+        launch.verdict = launch.verdict or self._judge(launch, step_handler_context)
+        if launch.verdict is None:
+            return CheckStepHealthResult.healthy()
+        launch.verdict = launch.verdict.with_facts(attempt=launch.attempt)
+        return CheckStepHealthResult.unhealthy(launch.verdict.sentence)
+
+    def _judge(self, launch: Launch, context: StepHandlerContext) -> Verdict | None:
+        if not launch.is_created:
+            return self._create(launch, context)
+        jobs, watch, *_ = self._reach(context)
+        pod = watch.pod(launch.job_name)
+        if pod and pod.is_over:
+            verdict = self._judge_ended_pod(launch, pod, jobs)
+            may_yet_begin = verdict and verdict.cause.is_infrastructure
+        elif pod:
+            verdict = may_yet_begin = self._judge_waiting_pod(launch, pod, context)
+        else:
+            verdict = may_yet_begin = self._judge_missing_pod(launch, context)
+        if may_yet_begin:
+            jobs.delete(launch.job_name)
+        return verdict
+
+    def _judge_missing_pod(self, launch: Launch, context: StepHandlerContext) -> Verdict | None:
+        jobs, watch, *_ = self._reach(context)
+        refusal = watch.refusal(launch.job_name)
+        if refusal:
+            verdict, may_pass = of_refusal(refusal, launch.step)
+            if not may_pass:
+                return verdict
+            self._tell(launch, verdict, context)
+            if time.monotonic() >= launch.next_try:
+                launch.next_try = time.monotonic() + _NUDGE_SECONDS
+                jobs.nudge(launch.job_name)
+            return self._patiently(launch, verdict)
+        if time.monotonic() - launch.looked_up < _LOOK_UP_SECONDS:
+            return None
+        launch.looked_up = time.monotonic()
+        if jobs.exists(launch.job_name) is not False:
+            return None
+        return Verdict(
+            Cause.DELETED,
+            f"The Job of step {launch.step}, {launch.job_name}, is gone, and its pod with it.",
+            {"attempt": launch.attempt},
         )
 
+    def _judge_ended_pod(self, launch: Launch, pod: StepPod, jobs: StepJobs) -> Verdict | None:
+        if launch.job_name not in self._settled:
+            return None
+        if pod.is_gone and pod.is_running and launch.lasting("vanished") < pod.grace_seconds:
+            # Removed without waiting for its node: what ran may run on for as long as it may take
+            # to end, and no step may run twice at the same time.
+            return None
+        verdict = verdicts.of_ended_pod(pod, launch.step, launch.attempt)
+        if verdict.cause is Cause.DELETED:
+            seconds = jobs.exceeded_deadline(launch.job_name)
+            if seconds:
+                return verdicts.of_job_deadline(pod, launch.step, launch.attempt, seconds)
+        lines = jobs.last_lines(pod) if verdict.cause in _WITH_LAST_LINES else ""
+        return verdict.with_facts(last_lines=lines) if lines else verdict
 
-def _as_json(owner: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "apiVersion": owner["api_version"],
-        "kind": owner["kind"],
-        "name": owner["name"],
-        "uid": owner["uid"],
-    }
+    def _judge_waiting_pod(
+        self, launch: Launch, pod: StepPod, context: StepHandlerContext
+    ) -> Verdict | None:
+        waits = verdicts.of_waiting_pod(pod, launch.step, launch.attempt)
+        launch.only(waits.cause.value if waits else None)
+        if waits is None:
+            return None
+        self._tell(launch, waits, context)
+        if waits.cause is Cause.IMAGE and any(
+            answer in waits.sentence for answer in _FINAL_PULL_ANSWERS
+        ):
+            return waits
+        return self._patiently(launch, waits)
+
+    def _patiently(self, launch: Launch, verdict: Verdict) -> Verdict | None:
+        """Return the verdict once what it says has lasted too long."""
+        lasted = launch.lasting(verdict.cause.value)
+        if lasted < self._longest(verdict.cause):
+            return None
+        return verdict.and_then(f"It has waited {lasted:.0f} s.")
+
+    def _longest(self, cause: Cause) -> float:
+        match cause:
+            case Cause.QUOTA:
+                return self._patience.quota
+            case Cause.NODE_SILENT:
+                return self._patience.node
+            case Cause.IMAGE | Cause.CANNOT_START:
+                return self._patience.image_pull
+            case _:
+                return self._patience.scheduling
+
+    def _tell(self, launch: Launch, verdict: Verdict, context: StepHandlerContext) -> None:
+        """Tell in the page what a step waits for, once, unless it is over at once."""
+        cause = verdict.cause.value
+        if launch.lasting(cause) >= _TELL_AFTER_SECONDS and launch.is_first(cause):
+            DagsterEvent.engine_event(
+                context.get_step_context(launch.step),
+                verdict.sentence,
+                EngineEventData(metadata=verdict.facts),
+            )
+
+    # --- Take up, end -----------------------------------------------------------------------------
+
+    def _take_up(self, context: StepHandlerContext) -> CheckStepHealthResult:
+        """Say whether an earlier pod of this run began the attempt; then it is judged like any."""
+        launch = self._new_launch(context)
+        jobs, watch, *_ = self._reach(context)
+        patience = time.monotonic() + _LIST_PATIENCE_SECONDS
+        while not watch.is_listed and time.monotonic() < patience:
+            time.sleep(0.05)
+        has_job = jobs.exists(launch.job_name)
+        if has_job is False and watch.pod(launch.job_name) is None:
+            if not self._history.has_started(launch.step):
+                return CheckStepHealthResult.unhealthy("it was not begun")
+            launch.verdict = Verdict(
+                Cause.DELETED,
+                f"The pod of step {launch.step} was deleted while its run was interrupted.",
+                {"attempt": launch.attempt},
+            )
+        launch.is_created = True
+        self._launches[launch.step] = launch
+        if has_job:
+            jobs.adopt(launch.job_name)
+        return CheckStepHealthResult.healthy()
+
+    def terminate_step(self, step_handler_context: StepHandlerContext) -> Iterator[DagsterEvent]:
+        """Delete the step's Job, and its pod with it."""
+        launch = self._launches.get(manifest.key_of(step_handler_context))
+        if launch is None:
+            return
+        yield DagsterEvent.engine_event(
+            step_handler_context.get_step_context(launch.step),
+            message=f"Deleting Kubernetes job {launch.job_name} for step",
+            event_specific_data=EngineEventData(),
+        )
+        self._reach(step_handler_context).jobs.delete(launch.job_name)
+
+    def _reach(self, context: StepHandlerContext) -> _Cluster:
+        """Return what reaches the run's steps; the first call starts the watch over them."""
+        if self._cluster is None:
+            settings = manifest.container_context(
+                context, self._executor_container_context, StepResources(), {}, None
+            )
+            namespace = cast("str", settings.namespace)
+            jobs = StepJobs(self._api_client, namespace)
+            run_id = context.execute_step_args.run_id
+            watch = StepWatch(
+                jobs.core_api,
+                namespace,
+                f"{names.RUN_ID_LABEL}={run_id},{names.STEP_KEY_LABEL}",
+            )
+            watch.start()
+            growth = InPlaceGrowth(jobs, watch, self._ceiling)
+            self._cluster = _Cluster(jobs, watch, growth, GrowthChannel(growth.grow))
+        return self._cluster

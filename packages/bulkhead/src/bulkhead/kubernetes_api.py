@@ -1,8 +1,8 @@
-"""The few calls of the Kubernetes API that workspace-sync needs, over urllib3.
+"""The few calls of the Kubernetes API that workspace-sync and the reconciler need, over urllib3.
 
 The official client is not used here: importing it takes 95 MiB of memory and 1.1 s of CPU, this
 module and all it imports 25 MiB and 0.1 s (resident set at the end of `import`, CPython 3.11 on
-x86-64), and the sidecar runs beside every web server and daemon.
+x86-64), and these two run beside every web server and daemon.
 """
 
 import json
@@ -90,7 +90,7 @@ class KubernetesApi:
         port = os.environ.get("KUBERNETES_SERVICE_PORT", "443")
         if not host or not (_ACCOUNT / "token").exists():
             raise OutsideClusterError(
-                "workspace-sync reads the Kubernetes API as its pod's service account, but "
+                "This command uses the Kubernetes API as its pod's service account, but "
                 f"{_ACCOUNT}/token or KUBERNETES_SERVICE_HOST is missing. Run it in a pod with "
                 "automountServiceAccountToken: true."
             )
@@ -121,6 +121,33 @@ class KubernetesApi:
         response = self._request("GET", path, query=query, read_seconds=_READ_SECONDS)
         return _json_object(response.data)
 
+    def pages(
+        self, path: str, query: Mapping[str, str], *, size: int
+    ) -> Iterator[Mapping[str, Any]]:
+        """Read a collection, `size` objects at a time.
+
+        Yields:
+            Lists as the API gives them: `items` and `metadata`. All of them are of one moment.
+
+        Raises:
+            KubernetesApiError: As for `get`, or an answer that is no list. What was read until
+                then is no whole collection.
+        """
+        token = ""
+        while True:
+            page = self.get(
+                path, {**query, "limit": str(size), **({"continue": token} if token else {})}
+            )
+            # A proxy before the API may answer 200 with something else. Not a list: not empty.
+            if not str(page.get("kind", "")).endswith("List") or not isinstance(
+                page.get("items"), list | None
+            ):
+                raise KubernetesApiError(f"the answer is not a list: {str(page)[:80]}")
+            yield page
+            token = (page.get("metadata") or {}).get("continue") or ""
+            if not token:
+                return
+
     def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Create an object.
 
@@ -129,6 +156,20 @@ class KubernetesApi:
         """
         response = self._request("POST", path, body=body, read_seconds=_READ_SECONDS)
         return _json_object(response.data)
+
+    def delete(self, path: str, *, uid: str) -> None:
+        """Delete an object, and let the cluster remove what it owns.
+
+        Args:
+            path: Of the object.
+            uid: Which object is meant: not another that has been given its name since.
+
+        Raises:
+            KubernetesApiError: As for `get`; status 404 where it is gone, 409 where another has
+                its name.
+        """
+        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        self._request("DELETE", path, body=options, read_seconds=_READ_SECONDS)
 
     def watch(self, path: str, query: Mapping[str, str], seconds: int) -> Iterator[WatchEvent]:
         """Follow the changes of a collection for at most `seconds`.
@@ -165,7 +206,7 @@ class KubernetesApi:
         read_seconds: float,
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": "application/json", "User-Agent": "bulkhead-workspace-sync"}
+        headers = {"Accept": "application/json", "User-Agent": "bulkhead"}
         try:
             if self._token_file is not None:
                 headers["Authorization"] = f"Bearer {self._token_file.read_text().strip()}"

@@ -1,0 +1,194 @@
+"""What the steps of the newest runs used, as their event logs tell through the web server."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from bulkhead.installation.advice import Attempt, End, Step
+from bulkhead.installation.cluster import ClusterError
+from bulkhead.installation.web_server import WebServer
+from bulkhead.steps.quantities import QuantityError, parse
+from bulkhead.steps.verdicts import Cause
+from bulkhead.steps.worker import USAGE_KEYS
+
+Object = Mapping[str, Any]
+"""A run or an event as GraphQL's JSON."""
+
+_PEAK_MEMORY, _MEMORY_LIMIT, _CPU_SECONDS = USAGE_KEYS
+_OOM_KILLS: Final = "oom_kills"
+_CAUSE: Final = "cause"
+
+_FINISHED: Final = ("SUCCESS", "FAILURE", "CANCELED")
+_LOCATION_TAG: Final = "dagster/code_location"
+_DYNAMIC_PART: Final = re.compile(r"\[[^\]]*\]")
+
+_RUNS_PER_PAGE: Final = 100
+_EVENTS_PER_PAGE: Final = 1000
+_PARALLEL: Final = 4  # the web server is one process, and people use it meanwhile
+
+_RUNS: Final = """query Runs($filter: RunsFilter!, $cursor: String, $limit: Int!) {
+  runs: runsOrError(filter: $filter, cursor: $cursor, limit: $limit) {
+    __typename
+    ... on Runs { results { runId jobName repositoryOrigin { repositoryLocationName } } }
+    ... on Error { message }
+  }
+}"""
+
+_EVENTS: Final = """query Events($run: ID!, $cursor: String, $limit: Int!) {
+  log: logsForRun(runId: $run, afterCursor: $cursor, limit: $limit) {
+    __typename
+    ... on EventConnection {
+      cursor
+      hasMore
+      events {
+        ... on MessageEvent { eventType stepKey timestamp }
+        ... on EngineEvent { metadataEntries { ...Entry } }
+        ... on ExecutionStepFailureEvent { failureMetadata { metadataEntries { ...Entry } } }
+      }
+    }
+    ... on Error { message }
+  }
+}
+fragment Entry on MetadataEntry {
+  label
+  ... on IntMetadataEntry { intRepr }
+  ... on FloatMetadataEntry { floatRepr }
+  ... on TextMetadataEntry { text }
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was read."""
+
+    runs: int
+    """How many finished runs there were to read, at most as many as were asked for."""
+    attempts: tuple[Attempt, ...]
+    """Of the newest run first, and of each run in the order of its log."""
+
+
+def read(web_server: WebServer, *, location: str | None, job: str | None, runs: int) -> Usage:
+    """Read what steps used in the newest finished runs.
+
+    Args:
+        web_server: Whom to ask.
+        location: Only runs of this code location; None takes all.
+        job: Only runs of the job of this name; None takes all.
+        runs: The most runs to read.
+
+    Raises:
+        ClusterError: The web server did not answer as asked.
+    """
+    tags = [{"key": _LOCATION_TAG, "value": location}] if location else []
+    wanted = {"statuses": _FINISHED, "tags": tags, **({"pipelineName": job} if job else {})}
+    found = _newest_runs(web_server, wanted, runs)
+    with ThreadPoolExecutor(_PARALLEL) as pool:
+        attempts = pool.map(lambda run: [*attempts_of(run, _events(web_server, run))], found)
+        return Usage(len(found), tuple(each for some in attempts for each in some))
+
+
+def _newest_runs(web_server: WebServer, wanted: Object, most: int) -> list[Object]:
+    found: list[Object] = []
+    while len(found) < most:
+        answer = web_server.ask(
+            _RUNS,
+            {
+                "filter": wanted,
+                "cursor": found[-1]["runId"] if found else None,
+                "limit": min(_RUNS_PER_PAGE, most - len(found)),
+            },
+        )
+        page = _without_error(answer["runs"]).get("results")
+        if not page:
+            break
+        found += page
+    return found
+
+
+def _events(web_server: WebServer, run: Object) -> Iterator[Object]:
+    cursor: str | None = None
+    while True:
+        answer = web_server.ask(
+            _EVENTS, {"run": run["runId"], "cursor": cursor, "limit": _EVENTS_PER_PAGE}
+        )
+        if answer["log"]["__typename"] == "RunNotFoundError":  # deleted meanwhile
+            return
+        log = _without_error(answer["log"])
+        yield from log["events"]
+        if not log["hasMore"]:
+            return
+        cursor = log["cursor"]
+
+
+def _without_error(answer: Object) -> Object:
+    if "message" in answer:
+        raise ClusterError(f"the web server says: {answer['message']}")
+    return answer
+
+
+def attempts_of(run: Object, events: Iterable[Object]) -> Iterator[Attempt]:
+    """Return what a run's events tell of the attempts at its steps, in the order of the log."""
+    location = (run["repositoryOrigin"] or {}).get("repositoryLocationName", "-")
+    started: dict[str, float] = {}
+    succeeded: set[str] = set()
+    for event in events:
+        key = event["stepKey"]
+        if not key:
+            continue
+        kind = event["eventType"]
+        at = float(event["timestamp"]) / 1000
+        if kind == "STEP_WORKER_STARTED":
+            started[key] = at
+            succeeded.discard(key)
+        elif kind == "STEP_SUCCESS":
+            succeeded.add(key)
+        elif kind in {"ENGINE_EVENT", "STEP_FAILURE"}:
+            step = Step(location, run["jobName"], _DYNAMIC_PART.sub("", key))
+            seconds = at - started[key] if key in started else None
+            attempt = _attempt(step, _facts(event), key in succeeded, seconds)
+            if attempt:
+                yield attempt
+
+
+def _attempt(
+    step: Step, facts: Mapping[str, str], has_succeeded: bool, seconds: float | None
+) -> Attempt | None:
+    limit, peak, cpu_seconds = (
+        _number(facts, key) for key in (_MEMORY_LIMIT, _PEAK_MEMORY, _CPU_SECONDS)
+    )
+    if facts.get(_CAUSE) == Cause.OUT_OF_MEMORY.value:
+        # The pod had no time to say what it used; without a limit nobody knows.
+        return Attempt(step, End.KILLED, int(limit), int(limit)) if limit else None
+    if peak is None:
+        return None
+    # A process of the step's, and not the step: the use is seen ten times a second, so what it was
+    # when the kernel acted may have been missed.
+    is_killed = _number(facts, _OOM_KILLS) and limit
+    return Attempt(
+        step,
+        End.KILLED if is_killed else End.SUCCEEDED if has_succeeded else End.OTHERWISE,
+        memory=int(max(peak, limit) if is_killed and limit else peak),
+        limit=int(limit) if limit else None,
+        cpu_seconds=None if cpu_seconds is None else float(cpu_seconds),
+        seconds=seconds,
+    )
+
+
+def _facts(event: Object) -> dict[str, str]:
+    holder = event.get("failureMetadata") or event
+    return {
+        entry["label"]: value
+        for entry in holder.get("metadataEntries") or ()
+        if (value := entry.get("intRepr") or entry.get("floatRepr") or entry.get("text"))
+    }
+
+
+def _number(facts: Mapping[str, str], key: str) -> Decimal | None:
+    """Return a figure, whether a number or a quantity such as 512Mi; None where it is neither."""
+    try:
+        return parse(facts[key]) if key in facts else None
+    except QuantityError:
+        return None

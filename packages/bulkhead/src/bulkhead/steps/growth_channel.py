@@ -1,0 +1,134 @@
+"""How a step that runs asks for more memory, and how its run hears it.
+
+A step's pod holds no Kubernetes token, so it can't change anything by itself. It asks the run's
+pod, over HTTP, with a secret that is good for this one attempt at this one step: whoever has it can
+ask for more memory for that step, and is given no more than its `max_memory` allows. If nobody
+answers, as after the run was taken up by another pod, nothing is lost but the chance.
+
+Both ends use the standard library alone: the step's is loaded before anything else.
+"""
+
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
+
+ADDRESS_ENV: Final = "BULKHEAD_GROWTH_ADDRESS"
+"""Host and port of the run's pod."""
+
+STEP_ENV: Final = "BULKHEAD_GROWTH_STEP"
+"""Name of the step's Job: which step and which attempt."""
+
+SECRET_ENV: Final = "BULKHEAD_GROWTH_SECRET"  # noqa: S105 - a variable's name
+
+_SECONDS: Final = 8.0
+_LONGEST_REQUEST: Final = 1024
+
+Grow = Callable[[str], int | None]
+"""Takes the name of a step's Job; gives it more memory and returns its limit in bytes, or None."""
+
+
+class GrowthChannel:
+    """The run's end."""
+
+    def __init__(self, grow: Grow) -> None:
+        """Prepare; `start` begins to listen.
+
+        Args:
+            grow: called in a thread of its own for each request that has the right secret.
+        """
+        self._key = secrets.token_bytes(32)
+        self._grow = grow
+        self._server: ThreadingHTTPServer | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody listens."""
+        return self._server is not None
+
+    def start(self, host: str) -> None:
+        """Listen on a free port of this pod's address, in threads that end with the process."""
+        server = _server_class(host)((host, 0), _handler(self._answer))
+        self._server = server
+        threading.Thread(target=server.serve_forever, name="growth", daemon=True).start()
+
+    def environment(self, job_name: str) -> list[dict[str, str]]:
+        """Return the variables with which a step's pod reaches this; none where nobody listens."""
+        if self._server is None:
+            return []
+        host, port = self._server.server_address[:2]
+        shown = f"[{host}]" if ":" in str(host) else host
+        return [
+            {"name": ADDRESS_ENV, "value": f"{shown}:{port}"},
+            {"name": STEP_ENV, "value": job_name},
+            {"name": SECRET_ENV, "value": self._secret(job_name)},
+        ]
+
+    def _secret(self, job_name: str) -> str:
+        return hmac.new(self._key, job_name.encode(), hashlib.sha256).hexdigest()
+
+    def _answer(self, job_name: str, secret: str) -> tuple[HTTPStatus, int | None]:
+        if not hmac.compare_digest(secret, self._secret(job_name)):
+            return HTTPStatus.FORBIDDEN, None
+        return HTTPStatus.OK, self._grow(job_name)
+
+
+def _server_class(host: str) -> type[ThreadingHTTPServer]:
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        daemon_threads = True
+
+    return Server
+
+
+def _handler(
+    answer: Callable[[str, str], tuple[HTTPStatus, int | None]],
+) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = _SECONDS
+
+        def do_POST(self) -> None:
+            length = min(int(self.headers.get("Content-Length") or 0), _LONGEST_REQUEST)
+            job_name = self.rfile.read(length).decode(errors="replace")
+            status, limit = answer(job_name, self.headers.get("Authorization") or "")
+            body = json.dumps({"limit": limit}).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Say nothing: what comes of a request is an event of the run."""
+
+    return Handler
+
+
+def ask_for_more() -> int | None:
+    """Ask the run for more memory for this step, from within its pod.
+
+    Returns:
+        The limit by then, in bytes; None where there is no more to be had, or nobody answers.
+    """
+    try:
+        connection = http.client.HTTPConnection(os.environ[ADDRESS_ENV], timeout=_SECONDS)
+        headers = {"Authorization": os.environ[SECRET_ENV]}
+        connection.request("POST", "/", os.environ[STEP_ENV], headers)
+        response = connection.getresponse()
+        said = json.loads(response.read())
+        connection.close()
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    return said["limit"] if response.status == HTTPStatus.OK else None
+
+
+def may_ask() -> bool:
+    """Say whether this pod was given somebody to ask."""
+    return ADDRESS_ENV in os.environ

@@ -1,0 +1,150 @@
+"""The Job of one attempt at a step: whose settings count, and what it comes to."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from dagster._core.executor.step_delegating import StepHandlerContext
+from dagster_k8s.container_context import K8sContainerContext
+from dagster_k8s.job import (
+    UserDefinedDagsterK8sConfig,
+    construct_dagster_k8s_job,
+    get_user_defined_k8s_config,
+)
+
+from bulkhead import names
+from bulkhead.kubernetes_jobs import run_labels, with_metadata
+from bulkhead.steps.resources import StepResources
+from bulkhead.steps.worker import COMMAND, REPEATS_ENV
+
+if TYPE_CHECKING:
+    from dagster_k8s import K8sRunLauncher
+
+
+class ImageError(Exception):
+    """Nothing says in which image a step is to run."""
+
+
+def container_context(
+    context: StepHandlerContext,
+    executor: K8sContainerContext,
+    asked: StepResources,
+    per_op: Mapping[str, Mapping[str, Any]],
+    grown_memory: int | None,
+) -> K8sContainerContext:
+    """Return the settings of a step's pod.
+
+    Each of these wins over the one before: the launcher's settings, the code location's, the
+    executor's `step_k8s_config`, the op's `dagster-k8s/config` tag, the op's `step_resources`, the
+    executor's `per_step_k8s_config`, and the memory that the step has grown to.
+    """
+    step_key = key_of(context)
+    op_name = context.get_step_context(step_key).step.op_name
+    merged = K8sContainerContext.create_for_run(
+        context.dagster_run,
+        cast("K8sRunLauncher", context.instance.run_launcher),
+        include_run_tags=False,  # as Dagster's own executor: a job's tag is for the run's pod
+    ).merge(executor)
+    for config in (
+        get_user_defined_k8s_config(context.step_tags[step_key]),
+        _of_step_resources(asked),
+        UserDefinedDagsterK8sConfig.from_dict(dict(per_op.get(op_name, {}))),
+        _of_step_resources(StepResources(memory=grown_memory)),
+    ):
+        merged = merged.merge(K8sContainerContext(run_k8s_config=config))
+    return merged
+
+
+def resources_of(context: K8sContainerContext) -> dict[str, Any]:
+    """Return the `resources` of the step's container, as far as anybody has said any."""
+    return dict(context.run_k8s_config.container_config.get("resources") or {})
+
+
+def limits_of(context: K8sContainerContext) -> dict[str, Any]:
+    """Return the limits among those resources."""
+    return dict(resources_of(context).get("limits") or {})
+
+
+def step_job(  # noqa: PLR0917 - called once
+    context: StepHandlerContext,
+    settings: K8sContainerContext,
+    image: str | None,
+    job_name: str,
+    repeats: int,
+    owner: Mapping[str, str] | None,
+    env: Sequence[Mapping[str, str]],
+) -> Any:  # noqa: ANN401 - a V1Job
+    """Return the Job that runs a step.
+
+    Args:
+        context: the step and its run.
+        settings: what `container_context` returned.
+        image: the executor's own; None: that of the code location.
+        job_name: its name.
+        repeats: how many of the attempts before were the executor's own doing.
+        owner: what the Job goes with.
+        env: further variables of its container.
+
+    Raises:
+        ImageError: neither executor nor code location names an image.
+    """
+    step_key = key_of(context)
+    run = context.dagster_run
+    settings = with_metadata(
+        settings,
+        labels={**run_labels(run), names.STEP_KEY_LABEL: names.label_value(step_key)},
+        annotations={names.STEP_KEY_ANNOTATION: step_key},
+        owner=owner,
+    )
+    launcher = cast("K8sRunLauncher", context.instance.run_launcher)
+    config = settings.get_k8s_job_config(image, launcher)
+    args = context.execute_step_args
+    if not config.job_image:
+        config = config.with_image(args.job_origin.repository_origin.container_image)
+    if not config.job_image and "image" not in settings.run_k8s_config.container_config:
+        raise ImageError(
+            f"no image is known for step {step_key}: its code location names none "
+            "(DAGSTER_CURRENT_IMAGE), nor do executor and tags"
+        )
+    return construct_dagster_k8s_job(
+        job_config=config,
+        args=COMMAND,
+        job_name=job_name,
+        pod_name=job_name,
+        component="step_worker",
+        user_defined_k8s_config=settings.run_k8s_config,
+        labels=_dagster_labels(context),
+        env_vars=[
+            *args.get_command_env(),
+            {"name": "DAGSTER_RUN_JOB_NAME", "value": run.job_name},
+            {"name": "DAGSTER_RUN_STEP_KEY", "value": step_key},
+            {"name": REPEATS_ENV, "value": str(repeats)},
+            *env,
+        ],
+    )
+
+
+def key_of(context: StepHandlerContext) -> str:
+    """Return the key of the one step that a context is about."""
+    (step_key,) = cast("list[str]", context.execute_step_args.step_keys_to_execute)
+    return step_key
+
+
+def _of_step_resources(asked: StepResources) -> UserDefinedDagsterK8sConfig:
+    resources = asked.container_resources()
+    return UserDefinedDagsterK8sConfig(
+        container_config={"resources": resources} if resources else {},
+        pod_spec_config={"active_deadline_seconds": asked.timeout} if asked.timeout else {},
+    )
+
+
+def _dagster_labels(context: StepHandlerContext) -> dict[str, str]:
+    """Return the labels that Dagster's own executor gives, for whoever selects by them."""
+    run = context.dagster_run
+    labels = {
+        "dagster/job": run.job_name,
+        "dagster/op": key_of(context),
+        "dagster/run-id": run.run_id,
+    }
+    if run.remote_job_origin:
+        labels["dagster/code-location"] = run.remote_job_origin.location_name
+    return labels

@@ -1,0 +1,263 @@
+"""A step's pod as the API server describes it: what of it tells how the step is."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from bulkhead import names
+from bulkhead.steps import quantities
+
+Object = Mapping[str, Any]
+
+# Reasons of a container that waits because something is wrong, as the kubelet gives them.
+IMAGE_REASONS: Final = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
+)
+START_REASONS: Final = frozenset(
+    {
+        "CreateContainerConfigError",
+        "PreCreateHookError",
+        "CreateContainerError",
+        "PreStartHookError",
+        "RunContainerError",
+    }
+)
+# Reasons of a container that has ended without ever having run.
+NEVER_RAN_REASONS: Final = frozenset({"StartError", "ContainerCannotRun"})
+# Reasons of a container that was gone when the kubelet or the runtime came back, as after a reboot.
+LOST_REASONS: Final = frozenset({"ContainerStatusUnknown", "Unknown"})
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the step's container ended."""
+
+    exit_code: int
+    reason: str
+    message: str
+    started_at: str | None
+    finished_at: str | None
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the container lived, where the kubelet knows."""
+        if not self.started_at or not self.finished_at or self.reason in NEVER_RAN_REASONS:
+            return None  # one that never ran is said to have started in 1970
+        return (parse_time(self.finished_at) - parse_time(self.started_at)).total_seconds()
+
+
+@dataclass(frozen=True)
+class StepPod:
+    """One pod, as last seen; `is_gone` once the API server has no such pod any more."""
+
+    object: Object
+    is_gone: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its name, which no other attempt at any step has."""
+        return self.object["metadata"]["name"]
+
+    @property
+    def namespace(self) -> str:
+        """Its code location's namespace."""
+        return self.object["metadata"]["namespace"]
+
+    @property
+    def step_key(self) -> str:
+        """The step that runs in it."""
+        return self._metadata("annotations").get(names.STEP_KEY_ANNOTATION, "")
+
+    @property
+    def node(self) -> str | None:
+        """The node that it stands on, once there is one."""
+        return self._spec.get("nodeName")
+
+    @property
+    def phase(self) -> str:
+        """Pending, Running, Succeeded, Failed or Unknown."""
+        return self._status.get("phase", "Pending")
+
+    @property
+    def reason(self) -> str:
+        """Why the pod as a whole failed: Evicted, DeadlineExceeded, NodeLost and the like."""
+        return self._status.get("reason", "")
+
+    @property
+    def message(self) -> str:
+        """What goes with the reason."""
+        return self._status.get("message", "")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it runs any more, or will."""
+        return self.is_gone or self.phase in {"Succeeded", "Failed"} or self.ending is not None
+
+    @property
+    def is_being_deleted(self) -> bool:
+        """Whether somebody asked for its end before it came by itself."""
+        return "deletionTimestamp" in self.object["metadata"]
+
+    @property
+    def has_started(self) -> bool:
+        """Whether its container has run, so that the step's code may have, too."""
+        if self.ending:
+            return self.ending.reason not in NEVER_RAN_REASONS
+        return self.is_running
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its container ran when it was last seen."""
+        return "running" in self._state
+
+    @property
+    def running_since(self) -> dt.datetime | None:
+        """When its container started, while it runs."""
+        started = self._state.get("running", {}).get("startedAt")
+        return started and parse_time(started)
+
+    @property
+    def grace_seconds(self) -> int:
+        """How long the kubelet gives its container to end."""
+        return int(self._spec.get("terminationGracePeriodSeconds") or 30)
+
+    @property
+    def created_at(self) -> dt.datetime | None:
+        """When the API server accepted it."""
+        created = self.object["metadata"].get("creationTimestamp")
+        return created and parse_time(created)
+
+    @property
+    def ending(self) -> Ending | None:
+        """How the container ended, if it has."""
+        terminated = self._state.get("terminated")
+        if terminated is None:
+            return None
+        return Ending(
+            exit_code=int(terminated.get("exitCode", 0)),
+            reason=terminated.get("reason", ""),
+            message=terminated.get("message", ""),
+            started_at=terminated.get("startedAt"),
+            finished_at=terminated.get("finishedAt"),
+        )
+
+    @property
+    def waiting(self) -> tuple[str, str] | None:
+        """Reason and message of what keeps the container from starting."""
+        waiting = self._state.get("waiting")
+        return waiting and (waiting.get("reason", ""), waiting.get("message", ""))
+
+    @property
+    def unschedulable(self) -> str | None:
+        """The scheduler's reason, while there is no node for it."""
+        condition = self._condition("PodScheduled")
+        if condition and condition.get("status") == "False":
+            return condition.get("message") or condition.get("reason")
+        return None
+
+    @property
+    def disruption(self) -> tuple[str, str] | None:
+        """Reason and message of the cluster's own doing: drained, preempted, its node lost.
+
+        https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
+        """
+        condition = self._condition("DisruptionTarget")
+        if condition and condition.get("status") == "True":
+            return condition.get("reason", ""), condition.get("message", "")
+        return None
+
+    @property
+    def node_is_lost(self) -> bool:
+        """Whether the node has stopped saying how the pod is.
+
+        The node controller then takes the pod's readiness away; the kubelet's last word on its
+        containers, that all of them are ready, stays.
+        """
+        if self.reason == "NodeLost" or self.phase == "Unknown":
+            return True
+        ready = self._condition("Ready") or {}
+        containers_ready = self._condition("ContainersReady") or {}
+        return (
+            self.is_running
+            and ready.get("status") in {"False", "Unknown"}
+            and ready.get("reason") != "ReadinessGatesNotReady"
+            and containers_ready.get("status") == "True"
+        )
+
+    @property
+    def container_name(self) -> str:
+        """The name of the step's container."""
+        return self._container.get("name", "")
+
+    @property
+    def image(self) -> str:
+        """The image of its container."""
+        return self._container.get("image", "")
+
+    @property
+    def deadline_seconds(self) -> int | None:
+        """The longest life that it may have."""
+        return self._spec.get("activeDeadlineSeconds")
+
+    def limit(self, resource: str) -> str | None:
+        """The limit that the API server gave its container, also where it came from a default."""
+        limits = self._container.get("resources", {}).get("limits") or {}
+        return limits.get(resource)
+
+    def request(self, resource: str) -> str | None:
+        """What its container asked the scheduler for."""
+        requests = self._container.get("resources", {}).get("requests") or {}
+        return requests.get(resource)
+
+    @property
+    def memory_limit(self) -> int | None:
+        """The memory limit in bytes: the one in force, which may have grown since it started."""
+        status = self._container_status or {}
+        in_force = (status.get("resources") or {}).get("limits") or {}
+        amount = in_force.get("memory") or self.limit("memory")
+        return None if amount is None else quantities.parse_bytes(amount)
+
+    @property
+    def _spec(self) -> Object:
+        return self.object.get("spec", {})
+
+    @property
+    def _status(self) -> Object:
+        return self.object.get("status", {})
+
+    def _metadata(self, kind: str) -> Mapping[str, str]:
+        return self.object["metadata"].get(kind) or {}
+
+    @property
+    def _container(self) -> Object:
+        """The step's container is the first; what a team puts beside it comes after."""
+        return (self._spec.get("containers") or [{}])[0]
+
+    @property
+    def _container_status(self) -> Object | None:
+        name = self._container.get("name")
+        statuses = cast("Sequence[Object]", self._status.get("containerStatuses") or [])
+        return next((status for status in statuses if status.get("name") == name), None)
+
+    @property
+    def _state(self) -> Object:
+        status = self._container_status
+        return status.get("state", {}) if status else {}
+
+    def _condition(self, kind: str) -> Object | None:
+        conditions = cast("Sequence[Object]", self._status.get("conditions") or [])
+        return next((each for each in conditions if each.get("type") == kind), None)
+
+
+def parse_time(text: str) -> dt.datetime:
+    """Return a time of the API, which is RFC 3339 in UTC."""
+    return dt.datetime.fromisoformat(text.replace("Z", "+00:00"))

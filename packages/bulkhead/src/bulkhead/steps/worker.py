@@ -1,0 +1,257 @@
+"""The process of a step's pod: runs the one step and reports what it used.
+
+It does what `dagster api execute_step` does and differs in four things. It imports no more than a
+step needs: neither the command line nor anything of Kubernetes. It keeps its connections to the
+database. It tells the step's own retries from repetitions that were the executor's doing. And a
+step that the cluster ends is not failed here: the run judges it, and has it repeated.
+"""
+
+import base64
+import os
+import sys
+import zlib
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, cast
+
+if TYPE_CHECKING:
+    from dagster import DagsterInstance, DagsterRun
+    from dagster._core.execution.plan.state import KnownExecutionState
+    from dagster._grpc.types import ExecuteStepArgs
+
+    from bulkhead.steps.usage import Usage
+
+COMMAND: Final = ["python", "-m", "bulkhead.steps.worker"]
+"""What a step's pod runs; its arguments come as `DAGSTER_COMPRESSED_EXECUTE_STEP_ARGS`."""
+
+REPEATS_ENV: Final = "BULKHEAD_STEP_REPEATS"
+"""How many of the attempts before were the executor's own doing."""
+
+USAGE_KEYS: Final = ("peak_memory", "memory_limit", "cpu_seconds")
+"""Metadata keys of the event in which a step says what it used: bytes, bytes, seconds."""
+
+_ARGUMENTS_ENV: Final = "DAGSTER_COMPRESSED_EXECUTE_STEP_ARGS"
+_MOST_CONNECTIONS: Final = 2
+_TERMINATED: Final = 143  # 128 and SIGTERM
+
+
+def main() -> None:
+    """Run the step that the environment names, and end the process."""
+    from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handlers
+
+    setup_interrupt_handlers()
+    with capture_interrupts():
+        sys.exit(_run())
+
+
+def _run() -> int:
+    from bulkhead.steps import growth_channel
+    from bulkhead.steps.usage import UsageMeter
+
+    # Before anything else is loaded: that takes most of the memory of a small step.
+    meter = UsageMeter(grow=growth_channel.ask_for_more if growth_channel.may_ask() else None)
+    meter.start()
+
+    from dagster import DagsterInstance
+    from dagster._core.errors import DagsterExecutionInterruptedError
+    from dagster._grpc.types import ExecuteStepArgs
+    from dagster._serdes import deserialize_value
+
+    from bulkhead.steps.connections import keep_connections
+
+    packed = base64.b64decode(os.environ[_ARGUMENTS_ENV])
+    args = deserialize_value(zlib.decompress(packed).decode(), ExecuteStepArgs)
+    (step_key,) = cast("list[str]", args.step_keys_to_execute)
+    with DagsterInstance.from_ref(cast("Any", args.instance_ref)) as instance:
+        keep_connections(instance, _MOST_CONNECTIONS)
+        run = instance.get_run_by_id(args.run_id)
+        if run is None:
+            sys.stderr.write(f"run {args.run_id} is not known any more: it was deleted\n")
+            return 1
+        try:
+            with _ended_steps_left_to_the_run(instance, args.run_id):
+                _execute(args, instance, run, step_key)
+        except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+            instance.report_engine_event(
+                "The step's process was told to end", run, step_key=step_key
+            )
+            return _TERMINATED
+        finally:
+            _report(meter.stop(), instance, run, step_key)
+    return 0
+
+
+def _execute(
+    args: "ExecuteStepArgs", instance: "DagsterInstance", run: "DagsterRun", step_key: str
+) -> None:
+    """Do what `dagster._cli.api` does for a step, and with an error that is not the code's."""
+    from dagster import DagsterEvent, MetadataValue
+    from dagster._core.errors import DagsterExecutionInterruptedError
+    from dagster._core.events import EngineEventData
+    from dagster._core.execution.context_creation_job import create_context_free_log_manager
+    from dagster._core.storage.dagster_run import DagsterRunStatus
+    from dagster._utils.error import serializable_error_info_from_exc_info
+
+    location = run.remote_job_origin.location_name if run.remote_job_origin else None
+    instance.inject_env_vars(location)
+    DagsterEvent.step_worker_started(
+        create_context_free_log_manager(instance, run),
+        run.job_name,
+        message=f'Step worker started for "{step_key}".',
+        metadata={"pid": MetadataValue.text(str(os.getpid()))},
+        step_key=step_key,
+    )
+    if run.is_finished or run.status == DagsterRunStatus.CANCELING:
+        instance.report_engine_event(
+            f"Step {step_key} is not run: its run is {run.status.value} by now",
+            run,
+            step_key=step_key,
+        )
+        return
+    if not _is_first_of_its_attempt(args, instance, run, step_key):
+        return
+    try:
+        _run_plan(args, instance, run)
+    except (KeyboardInterrupt, DagsterExecutionInterruptedError):
+        raise
+    except Exception:
+        instance.report_engine_event(
+            "An exception was thrown during step execution that is likely a framework error, "
+            "rather than an error in user code.",
+            run,
+            EngineEventData.engine_error(serializable_error_info_from_exc_info(sys.exc_info())),
+            step_key=step_key,
+        )
+        raise
+
+
+def _is_first_of_its_attempt(
+    args: "ExecuteStepArgs", instance: "DagsterInstance", run: "DagsterRun", step_key: str
+) -> bool:
+    """Say whether this attempt at the step has not begun elsewhere: no code runs twice for one."""
+    before = _known_state(args).get_retry_state().get_attempt_count(step_key)
+    stats = instance.get_run_step_stats(run.run_id, step_keys=[step_key])
+    begun = sum(each.attempts or 0 for each in stats)
+    if begun <= before:
+        return True
+    instance.report_engine_event(
+        f"Attempt {before + 1} at step {step_key} has begun before, so it is not run here: the "
+        "cluster has started a second pod for it",
+        run,
+        step_key=step_key,
+    )
+    return False
+
+
+def _run_plan(args: "ExecuteStepArgs", instance: "DagsterInstance", run: "DagsterRun") -> None:
+    from dagster._core.execution.api import create_execution_plan, execute_plan_iterator
+    from dagster._utils.hosted_user_process import recon_job_from_origin
+
+    load_data = None
+    if run.has_repository_load_data:
+        snapshot = instance.get_execution_plan_snapshot(cast("str", run.execution_plan_snapshot_id))
+        load_data = snapshot.repository_load_data
+    job = (
+        recon_job_from_origin(cast("Any", run.job_code_origin))
+        .with_repository_load_data(load_data)
+        .get_subset(
+            op_selection=run.resolved_op_selection,
+            asset_selection=run.asset_selection,
+            asset_check_selection=run.asset_check_selection,
+        )
+    )
+    plan = create_execution_plan(
+        job,
+        run_config=run.run_config,
+        step_keys_to_execute=list(args.step_keys_to_execute or []),
+        known_state=_without_repeats(args),
+        repository_load_data=load_data,
+    )
+    for _ in execute_plan_iterator(
+        plan,
+        job,
+        run,
+        instance,
+        run_config=run.run_config,
+        retry_mode=cast("Any", args.retry_mode),
+    ):
+        pass
+
+
+def _known_state(args: "ExecuteStepArgs") -> "KnownExecutionState":
+    return cast("KnownExecutionState", args.known_state)
+
+
+def _without_repeats(args: "ExecuteStepArgs") -> "KnownExecutionState":
+    """Return the state in which only the step's own retries count as attempts before."""
+    state = _known_state(args)
+    repeats = int(os.environ.get(REPEATS_ENV, "0"))
+    (step_key,) = cast("list[str]", args.step_keys_to_execute)
+    attempts = dict(state.previous_retry_attempts or {})
+    attempts[step_key] = max(attempts.get(step_key, 0) - repeats, 0)
+    return state._replace(previous_retry_attempts=attempts)
+
+
+@contextmanager
+def _ended_steps_left_to_the_run(instance: "DagsterInstance", run_id: str) -> Generator[None]:
+    """Keep a step that is told to end from calling itself failed.
+
+    Dagster would write a failure; but the pod may have been evicted or its node be drained, and
+    then the step is to be repeated. A run that is being cancelled is another thing.
+    """
+    from dagster._core.execution.plan.objects import ErrorSource, StepFailureData
+    from dagster._core.storage.dagster_run import DagsterRunStatus
+
+    handle = instance.handle_new_event
+
+    def handle_unless_ended(event: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Dagster's own
+        said = event.dagster_event and event.dagster_event.event_specific_data
+        if isinstance(said, StepFailureData) and said.error_source == ErrorSource.INTERRUPT:
+            run = instance.get_run_by_id(run_id)
+            if run and run.status == DagsterRunStatus.STARTED:
+                return None
+        return handle(event, **kwargs)
+
+    instance.handle_new_event = handle_unless_ended
+    try:
+        yield
+    finally:
+        instance.handle_new_event = handle
+
+
+def _report(usage: "Usage", instance: "DagsterInstance", run: "DagsterRun", step_key: str) -> None:
+    """Write down what the step used; a step is not failed for want of these figures."""
+    from dagster import DagsterError
+    from dagster._core.events import EngineEventData
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from bulkhead.steps.quantities import readable_bytes
+
+    if usage.peak_memory is None or usage.cpu_seconds is None:
+        return
+    of_limit = f" of {readable_bytes(usage.memory_limit)}" if usage.memory_limit else ""
+    killed = (
+        f" The kernel ended {usage.oom_kills} of its processes for want of memory."
+        if usage.oom_kills
+        else ""
+    )
+    metadata: dict[str, Any] = {
+        "peak_memory": usage.peak_memory,
+        "cpu_seconds": round(usage.cpu_seconds, 3),
+        **({"memory_limit": usage.memory_limit} if usage.memory_limit else {}),
+        **({"oom_kills": usage.oom_kills} if usage.oom_kills else {}),
+    }
+    try:
+        instance.report_engine_event(
+            f"Step {step_key} used {readable_bytes(usage.peak_memory)}{of_limit} of memory and "
+            f"{usage.cpu_seconds:.1f} s of CPU.{killed}",
+            run,
+            EngineEventData(metadata=metadata),
+            step_key=step_key,
+        )
+    except (DagsterError, SQLAlchemyError, OSError) as error:
+        sys.stderr.write(f"what step {step_key} used could not be written down: {error}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""The question that the reconciler asks is one that Dagster's own web server answers."""
+
+import os
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
+
+from bulkhead.discovery.web_server import WebServer, WebServerError
+from bulkhead.reconciler import runs
+from bulkhead.reconciler.leftovers import ENDED
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
+    (tmp_path / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    with DagsterInstance.from_config(str(tmp_path)) as made:
+        yield made
+
+
+@pytest.fixture
+def web_server(instance: DagsterInstance, tmp_path: Path, world: Any) -> Iterator[str]:
+    """Start Dagster's web server on the same database."""
+    del instance  # its tables are there
+    (tmp_path / "workspace.yaml").write_text("load_from: []\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    command = [sys.executable, "-m", "dagster_webserver", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workspace", str(tmp_path / "workspace.yaml")]
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            command,
+            env={**os.environ, "DAGSTER_HOME": str(tmp_path)},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+    def answers() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info"):
+                return True
+        except OSError:
+            return False
+
+    world.wait_until(answers, 60)
+    yield f"http://127.0.0.1:{port}/graphql"
+    process.terminate()
+    process.wait(30)
+
+
+def test_dagster_tells_the_status_of_every_run_that_it_has(
+    world: Any, instance: DagsterInstance, web_server: str, tmp_path: Path
+) -> None:
+    made = {
+        instance.add_run(DagsterRun(job_name="job", status=status)).run_id: status.value
+        for status in DagsterRunStatus
+        if status is not DagsterRunStatus.QUEUED  # that one needs a whole code location
+    }
+    assert set(made.values()) > ENDED
+    asked = WebServer(web_server)
+    assert runs.statuses(asked, [*made, "of-another-database"]) == made
+    gone = next(iter(made))
+    instance.delete_run(gone)
+    assert runs.statuses(asked, list(made)) == {
+        run: status for run, status in made.items() if run != gone
+    }
+
+    # The whole loop: of all runs' steps, those of ended and deleted runs go.
+    world.platform.register(hello="ns")
+    for run in made:
+        world.platform.put(world.job(f"step-{run}", "ns", run))
+    staying = {f"step-{run}" for run in made if run != gone and made[run] not in ENDED}
+    world.start(graphql=web_server)
+    world.wait_until(lambda: len(world.platform.events) == len(made) - len(staying))
+    world.wait_for_looks(2)
+    assert world.platform.names("ns") == staying
+
+    # A database that is not there is no database without runs.
+    for path in tmp_path.rglob("runs.db*"):
+        path.unlink()
+    with pytest.raises(WebServerError, match="says: "):
+        runs.statuses(asked, list(made))

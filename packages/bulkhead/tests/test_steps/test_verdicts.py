@@ -1,0 +1,528 @@
+"""What became of a step's pod, told from pods as the API of Kubernetes 1.34 gives them.
+
+The objects in `fixtures/` are trimmed; what a step leaves behind was taken from a real cluster.
+"""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from bulkhead.steps import verdicts
+from bulkhead.steps.pods import IMAGE_REASONS, START_REASONS, StepPod
+from bulkhead.steps.verdicts import Cause, Verdict
+
+FIXTURES = Path(__file__).with_name("fixtures")
+NOT_FOUND = (
+    'failed to pull and unpack image "registry.example/hello:never-pushed": failed to resolve '
+    'reference "registry.example/hello:never-pushed": registry.example/hello:never-pushed: not '
+    "found"
+)
+
+
+class Told(NamedTuple):
+    """A pod, and what is said of it."""
+
+    pod: str
+    cause: Cause
+    sentence: str
+
+    def __str__(self) -> str:
+        return self.pod
+
+
+def load(name: str) -> Any:
+    return json.loads((FIXTURES / f"{name}.json").read_text())
+
+
+def pod(name: str, *, is_gone: bool = False) -> StepPod:
+    return StepPod(load(name), is_gone=is_gone)
+
+
+def ended(pod: StepPod, attempt: int = 1) -> Verdict:
+    assert pod.is_over
+    return verdicts.of_ended_pod(pod, pod.step_key, attempt)
+
+
+def waiting(pod: StepPod) -> Verdict | None:
+    assert not pod.is_over
+    return verdicts.of_waiting_pod(pod, pod.step_key, 1)
+
+
+# --- Ends of the step's own making ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        Told(
+            "oom_killed",
+            Cause.OUT_OF_MEMORY,
+            "Step eat_memory was killed for memory: it used all of its 256Mi.",
+        ),
+        Told(
+            "exit_code_3",
+            Cause.EXIT_CODE,
+            "The process of step exit_3 ended with exit code 3 before the step was done.",
+        ),
+        Told("segfault", Cause.SIGNAL, "Step crash was ended by SIGSEGV (signal 11)."),
+        Told(
+            "exit_code_0",
+            Cause.SILENT,
+            "The process of step leave ended with exit code 0 before the step was done, and "
+            "without a word about it: something in the code ended it (os._exit, exec).",
+        ),
+        Told(
+            "evicted_for_own_storage",
+            Cause.STORAGE,
+            "Step write_much was ended because it wrote more to its file system than its limit of "
+            "64Mi: Pod ephemeral local storage usage exceeds the total limit of containers 64Mi. "
+            "Give it more with step_resources(ephemeral_storage=…), or let it write less.",
+        ),
+        Told(
+            "deadline_exceeded",
+            Cause.DEADLINE,
+            "Step dawdle was ended after its time limit of 1m30s. Give it more with "
+            "step_resources(timeout=…), or less to do.",
+        ),
+        Told(
+            "start_error",
+            Cause.CANNOT_START,
+            "The container of step no_python can't be started: failed to create containerd task: "
+            "failed to create shim task: OCI runtime create failed: runc create failed: unable to "
+            'start container process: error during container init: exec: "python": executable '
+            "file not found in $PATH.",
+        ),
+    ],
+    ids=str,
+)
+def test_an_end_of_the_steps_own_making_is_told_and_not_blamed_on_the_cluster(
+    told: Told,
+) -> None:
+    verdict = ended(pod(told.pod))
+    assert (verdict.cause, verdict.sentence) == (told.cause, told.sentence)
+    assert not told.cause.is_infrastructure
+
+
+# --- Ends that the cluster brought about ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        Told(
+            "evicted_for_node_pressure",
+            Cause.EVICTED,
+            "Step bystander was evicted from node bulkhead-worker: The node was low on resource: "
+            "memory. Threshold quantity: 100Mi, available: 84316Ki. Container dagster was using "
+            "214052Ki, request is 128Mi, has larger consumption of memory.",
+        ),
+        Told(
+            "drained",
+            Cause.EVICTED,
+            "Step on_drained_node was evicted from node bulkhead-worker: Eviction API: evicting.",
+        ),
+        Told(
+            "turned_away",
+            Cause.EVICTED,
+            "Node bulkhead-worker turned the pod of step late_comer away (OutOfmemory): Pod was "
+            "rejected: Node didn't have enough resource: memory, requested: 4294967296, used: "
+            "3221225472, capacity: 6227020800.",
+        ),
+        Told(
+            "preempted",
+            Cause.PREEMPTED,
+            "Step low_priority had to make room on node bulkhead-worker for a pod of higher "
+            "priority: default-scheduler: preempting to accommodate a higher priority pod.",
+        ),
+        Told(
+            "tainted_node",
+            Cause.NODE_LOST,
+            "Step on_tainted_node lost its node bulkhead-worker. Taint manager: deleting due to "
+            "NoExecute taint.",
+        ),
+        Told(
+            "node_removed",
+            Cause.NODE_LOST,
+            "Step on_removed_node lost its node bulkhead-worker. PodGC: node no longer exists.",
+        ),
+        Told(
+            "node_shut_down",
+            Cause.NODE_LOST,
+            "Step on_leaving_node lost its node bulkhead-worker. Pod was terminated in response "
+            "to imminent node shutdown.",
+        ),
+        Told(
+            "node_restarted",
+            Cause.NODE_LOST,
+            "The container of step interrupted was gone when its node came back: no reason is "
+            "given.",
+        ),
+        Told(
+            "container_lost",
+            Cause.NODE_LOST,
+            "The container of step interrupted was gone when its node came back: The container "
+            "could not be located when the pod was terminated.",
+        ),
+        Told(
+            "deleted_by_a_person",
+            Cause.DELETED,
+            "Somebody deleted the pod of step deleted, "
+            "dagster-step-1a4d16fbf7fa5502ac7cc59783e05264-znwgd.",
+        ),
+    ],
+    ids=str,
+)
+def test_an_end_that_the_cluster_brought_about_is_told_as_one_and_uses_up_no_retries(
+    told: Told,
+) -> None:
+    verdict = ended(pod(told.pod))
+    assert (verdict.cause, verdict.sentence) == (told.cause, told.sentence)
+    assert told.cause.is_infrastructure
+    assert not told.cause.is_before_start
+
+
+def test_a_pod_that_vanished_while_it_ran_was_deleted() -> None:
+    verdict = ended(pod("running", is_gone=True))
+    assert verdict.cause is Cause.DELETED
+    assert verdict.facts["node"] == "bulkhead-worker"
+    assert "exit_code" not in verdict.facts
+
+
+def test_a_pod_that_vanished_with_its_silent_node_went_with_the_node() -> None:
+    assert ended(pod("node_silent", is_gone=True)).cause is Cause.NODE_LOST
+
+
+@pytest.mark.parametrize(
+    "name", ["oom_killed", "exit_code_3", "segfault", "exit_code_0", "evicted_for_own_storage"]
+)
+def test_a_pod_that_was_removed_after_its_end_is_judged_by_its_end(name: str) -> None:
+    assert ended(pod(name, is_gone=True)).cause is ended(pod(name)).cause
+
+
+def test_a_signal_sent_because_of_a_deletion_is_not_the_reason() -> None:
+    ends = [(0, "Completed"), (1, "Error"), (137, "Error"), (137, "OOMKilled"), (143, "Error")]
+    for code, reason in ends:
+        value = load("deleted_by_a_person")
+        terminated = value["status"]["containerStatuses"][0]["state"]["terminated"]
+        terminated |= {"exitCode": code, "reason": reason}
+        assert ended(StepPod(value)).cause is Cause.DELETED
+
+
+def test_a_step_has_ended_with_its_own_container_whatever_its_neighbours_do() -> None:
+    value = load("neighbour_not_ready")
+    value["status"]["phase"] = "Running"
+    step, _ = value["status"]["containerStatuses"]
+    step["state"] = {"terminated": {"exitCode": 3, "reason": "Error"}}
+    assert ended(StepPod(value)).cause is Cause.EXIT_CODE
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'Container dagster exceeded its local ephemeral storage limit "64Mi". ',
+        'Usage of EmptyDir volume "tmp" exceeds the limit "64Mi". ',
+    ],
+)
+def test_each_way_of_writing_too_much_is_the_steps_own_doing(message: str) -> None:
+    value = load("evicted_for_own_storage")
+    value["status"]["message"] = message
+    verdict = ended(StepPod(value))
+    assert verdict.cause is Cause.STORAGE
+    assert message.strip() in verdict.sentence
+
+
+def test_a_node_whose_disk_is_full_is_not_the_steps_own_doing() -> None:
+    value = load("evicted_for_node_pressure")
+    value["status"]["message"] = (
+        "The node was low on resource: ephemeral-storage. Threshold quantity: 10Gi, available: "
+        "9Gi. Container dagster was using 52Ki, request is 0, has larger consumption of "
+        "ephemeral-storage. "
+    )
+    assert ended(StepPod(value)).cause is Cause.EVICTED
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        (137, "SIGKILL (signal 9)"),
+        (134, "SIGABRT (signal 6)"),
+        (143, "SIGTERM (signal 15)"),
+        (162, "SIGRTMIN (signal 34)"),
+        (163, "signal 35"),
+        (192, "SIGRTMAX (signal 64)"),
+    ],
+)
+def test_a_signal_is_called_by_its_name(code: int, said: str) -> None:
+    value = load("exit_code_3")
+    value["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = code
+    verdict = ended(StepPod(value))
+    assert verdict.cause is Cause.SIGNAL
+    assert verdict.sentence == f"Step exit_3 was ended by {said}."
+    assert verdict.facts["signal"] == said
+
+
+@pytest.mark.parametrize("code", [1, 127, 128, 193, 255])
+def test_an_exit_code_that_stands_for_no_signal_is_one(code: int) -> None:
+    value = load("exit_code_3")
+    value["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = code
+    verdict = ended(StepPod(value))
+    assert verdict.cause is Cause.EXIT_CODE
+    assert f"ended with exit code {code} before" in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(45, "45s"), (60, "1m"), (5400, "1h30m"), (90061, "25h1m1s")]
+)
+def test_a_deadline_is_told_as_it_is_written(seconds: int, said: str) -> None:
+    value = load("deadline_exceeded")
+    value["spec"]["activeDeadlineSeconds"] = seconds
+    verdict = ended(StepPod(value))
+    assert f"after its time limit of {said}. " in verdict.sentence
+    assert verdict.facts["limit_seconds"] == seconds
+    of_job = verdicts.of_job_deadline(pod("deleted_by_a_person"), "dawdle", 2, seconds)
+    assert of_job.cause is Cause.DEADLINE
+    assert of_job.sentence == f"Step dawdle was ended after its time limit of {said} (of its Job)."
+    assert of_job.facts["limit_seconds"] == seconds
+
+
+def test_a_pod_that_failed_without_any_reason_says_so() -> None:
+    value = load("turned_away")
+    del value["status"]["reason"], value["status"]["message"]
+    verdict = ended(StepPod(value))
+    assert verdict.cause is Cause.EXIT_CODE
+    assert verdict.sentence == "The pod of step late_comer failed: no reason is given."
+
+
+# --- What a machine reads -------------------------------------------------------------------------
+
+
+def test_the_facts_of_an_end_are_all_that_is_known() -> None:
+    assert ended(pod("oom_killed"), attempt=3).facts == {
+        "attempt": 3,
+        "pod": "dagster-step-1a4d16fbf7fa5502ac7cc59783e05259-znwgd",
+        "namespace": "bulkhead-hello",
+        "node": "bulkhead-worker",
+        "memory_limit": "256Mi",
+        "cpu_limit": "500m",
+        "exit_code": 137,
+        "container_reason": "OOMKilled",
+        "seconds": 5.0,
+        "container_finished_at": "2026-11-25T00:02:28Z",
+    }
+
+
+def test_facts_that_are_not_known_are_left_out() -> None:
+    facts = ended(pod("container_lost")).facts
+    assert {"seconds", "container_finished_at"}.isdisjoint(facts)
+    assert None not in facts.values()
+
+
+def test_a_container_that_never_ran_has_not_run_since_1970() -> None:
+    never_ran = pod("start_error")
+    assert "seconds" not in ended(never_ran).facts
+    assert not never_ran.has_started
+    assert ended(never_ran).cause.is_before_start
+
+
+def test_the_limit_of_a_step_that_grew_is_the_one_in_force() -> None:
+    value = load("oom_killed")
+    value["spec"]["containers"][0]["resources"]["limits"]["memory"] = "1Gi"  # asked for, not given
+    value["status"]["containerStatuses"][0]["resources"]["limits"]["memory"] = "512Mi"
+    verdict = ended(StepPod(value))
+    assert verdict.sentence == "Step eat_memory was killed for memory: it used all of its 512Mi."
+    assert verdict.facts["memory_limit"] == "512Mi"
+
+
+def test_a_kubelet_that_does_not_tell_the_limit_in_force_leaves_the_one_asked_for() -> None:
+    value = load("oom_killed")
+    del value["status"]["containerStatuses"][0]["resources"]
+    assert ended(StepPod(value)).facts["memory_limit"] == "256Mi"
+
+
+def test_a_step_without_a_limit_took_more_than_there_was() -> None:
+    value = load("oom_killed")
+    value["spec"]["containers"][0]["resources"] = {}
+    del value["status"]["containerStatuses"][0]["resources"]
+    verdict = ended(StepPod(value))
+    assert verdict.sentence == (
+        "Step eat_memory was killed for memory: it used more memory than there was."
+    )
+    assert "memory_limit" not in verdict.facts
+
+
+def test_a_verdict_can_be_added_to_and_stays_as_it_was() -> None:
+    verdict = ended(pod("exit_code_3"))
+    before = copy.deepcopy(verdict)
+    more = verdict.and_then("It has waited 9 s.", waited=9).with_facts(last_lines="bye")
+    assert more.sentence == f"{verdict.sentence} It has waited 9 s."
+    assert more.facts == {**verdict.facts, "waited": 9, "last_lines": "bye"}
+    assert verdict == before
+
+
+# --- Steps that wait ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        Told(
+            "unschedulable",
+            Cause.UNSCHEDULABLE,
+            "Step too_large finds no node: 0/2 nodes are available: 1 Insufficient memory, 1 "
+            "node(s) had untolerated taint(s). no new claims to deallocate, preemption: 0/2 nodes "
+            "are available: 1 No preemption victims found for incoming pod, 1 Preemption is not "
+            "helpful for scheduling.",
+        ),
+        Told(
+            "image_not_found",
+            Cause.IMAGE,
+            "The image of step no_image, registry.example/hello:never-pushed, can't be pulled: "
+            f"{NOT_FOUND}.",
+        ),
+        Told(
+            "image_pull_back_off",
+            Cause.IMAGE,
+            "The image of step no_image, registry.example/hello:never-pushed, can't be pulled: "
+            'Back-off pulling image "registry.example/hello:never-pushed": ErrImagePull: '
+            f"{NOT_FOUND}.",
+        ),
+        Told(
+            "image_name_invalid",
+            Cause.IMAGE,
+            "The image of step bad_image, Hello:latest, can't be pulled: Failed to apply default "
+            'image tag "Hello:latest": couldn\'t parse image name "Hello:latest": invalid '
+            "reference format: repository name (library/Hello) must be lowercase.",
+        ),
+        Told(
+            "secret_missing",
+            Cause.CANNOT_START,
+            "The container of step no_secret can't be started (CreateContainerConfigError): "
+            'secret "bulkhead-database" not found.',
+        ),
+    ],
+    ids=str,
+)
+def test_what_a_step_waits_for_before_its_start_is_told(told: Told) -> None:
+    verdict = waiting(pod(told.pod))
+    assert verdict
+    assert (verdict.cause, verdict.sentence) == (told.cause, told.sentence)
+    assert told.cause.is_before_start
+    assert not told.cause.is_infrastructure
+    assert not pod(told.pod).has_started
+
+
+def test_a_step_that_finds_no_node_says_how_much_it_asked_for() -> None:
+    verdict = waiting(pod("unschedulable"))
+    assert verdict
+    assert verdict.facts["memory_asked"] == "512Gi"
+    assert verdict.facts["cpu_asked"] == "500m"
+    assert "node" not in verdict.facts
+
+
+def test_an_image_is_a_fact_of_the_pull_that_failed() -> None:
+    verdict = waiting(pod("image_not_found"))
+    assert verdict
+    assert verdict.facts["image"] == "registry.example/hello:never-pushed"
+
+
+@pytest.mark.parametrize(
+    ("reasons", "cause"),
+    [
+        (
+            {
+                "ErrImagePull",
+                "ImagePullBackOff",
+                "InvalidImageName",
+                "ErrImageNeverPull",
+                "ImageInspectError",
+                "RegistryUnavailable",
+                "SignatureValidationFailed",
+            },
+            Cause.IMAGE,
+        ),
+        (
+            {
+                "CreateContainerConfigError",
+                "PreCreateHookError",
+                "CreateContainerError",
+                "PreStartHookError",
+                "RunContainerError",
+            },
+            Cause.CANNOT_START,
+        ),
+    ],
+)
+def test_no_reason_of_the_kubelet_for_which_a_pod_would_wait_for_ever_is_missing(
+    reasons: set[str], cause: Cause
+) -> None:
+    assert reasons <= IMAGE_REASONS | START_REASONS
+    for reason in reasons:
+        value = load("secret_missing")
+        value["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": reason}}
+        verdict = waiting(StepPod(value))
+        assert verdict
+        assert verdict.cause is cause
+        assert reason in verdict.sentence
+
+
+@pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing"])
+def test_a_container_that_is_being_made_waits_for_nothing(reason: str) -> None:
+    value = load("secret_missing")
+    value["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": reason}}
+    assert waiting(StepPod(value)) is None
+
+
+def test_a_pod_that_has_only_just_been_made_waits_for_nothing() -> None:
+    value = load("running")
+    value["status"] = {"phase": "Pending", "qosClass": "Burstable"}
+    del value["spec"]["nodeName"]
+    assert waiting(StepPod(value)) is None
+
+
+def test_a_step_at_work_waits_for_nothing() -> None:
+    assert waiting(pod("running")) is None
+    assert pod("running").has_started
+    assert pod("running").is_running
+
+
+def test_a_step_on_a_node_that_has_gone_silent_is_not_over_for_it_may_still_run() -> None:
+    silent = pod("node_silent")
+    verdict = waiting(silent)
+    assert verdict
+    assert verdict.cause is Cause.NODE_SILENT
+    assert verdict.sentence == (
+        "Node bulkhead-worker of step on_silent_node has stopped answering, so the step may still "
+        "run there. It is not repeated before the node is back or removed from the cluster: it "
+        "would run twice."
+    )
+    assert not verdict.cause.is_infrastructure
+
+
+def test_a_neighbour_in_the_pod_that_is_not_ready_does_not_silence_the_node() -> None:
+    assert waiting(pod("neighbour_not_ready")) is None
+
+
+def test_a_readiness_gate_does_not_silence_the_node() -> None:
+    value = load("node_silent")
+    (ready,) = [each for each in value["status"]["conditions"] if each["type"] == "Ready"]
+    ready |= {
+        "reason": "ReadinessGatesNotReady",
+        "message": 'the status of pod readiness gate "mesh" is not "True", but False',
+    }
+    assert waiting(StepPod(value)) is None
+
+
+def test_a_pod_without_any_status_says_nothing_and_breaks_nothing() -> None:
+    bare = StepPod({"metadata": {"name": "step", "namespace": "bulkhead-hello"}})
+    assert waiting(bare) is None
+    assert (bare.phase, bare.node, bare.step_key, bare.image) == ("Pending", None, "", "")
+    assert (bare.memory_limit, bare.created_at, bare.grace_seconds) == (None, None, 30)
+    assert not bare.has_started
+    assert ended(StepPod(bare.object, is_gone=True)).cause is Cause.DELETED
+
+
+def test_causes_of_the_cluster_and_of_the_time_before_the_start_are_never_both() -> None:
+    assert not [cause for cause in Cause if cause.is_infrastructure and cause.is_before_start]

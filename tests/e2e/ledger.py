@@ -1,0 +1,60 @@
+"""What steps wrote down while they ran: rows that stay, whatever became of the step or its run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tests.e2e import pods
+
+if TYPE_CHECKING:
+    from tests.e2e.cluster import Kube
+    from tests.e2e.installation import Installation
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row that a step added."""
+
+    at: float
+    """Seconds since 1970, by the database's clock."""
+    step: str
+    what: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A table beside the platform's own, in its database."""
+
+    kube: Kube
+    platform: Installation
+
+    def create(self) -> None:
+        """Make the table, unless it is there."""
+        self._query(
+            "CREATE TABLE IF NOT EXISTS e2e_steps "
+            "(at timestamptz DEFAULT clock_timestamp(), run text, step text, what text)"
+        )
+
+    def rows(self, run: str, step: str | None = None) -> list[Row]:
+        """The rows of a run's steps, or of one of them, in order."""
+        said = self._query(
+            "SELECT extract(epoch FROM at), step, what FROM e2e_steps "  # noqa: S608 - our own id
+            f"WHERE run = '{run}' ORDER BY at"
+        )
+        found = [Row(float(at), key, what) for at, key, what in map(_cells, said.splitlines())]
+        return [row for row in found if step in {None, row.step}]
+
+    def _query(self, sql: str) -> str:
+        connect = (
+            "PGPASSWORD=$POSTGRES_PASSWORD PGOPTIONS='-c client_min_messages=warning' psql "
+            "--host=127.0.0.1 --username=$POSTGRES_USER --dbname=$POSTGRES_DB -At "
+            '--quiet -F "|" -c "$0"'
+        )
+        database = f"{self.platform.release}-postgresql-0"
+        command = ["sh", "-c", connect, sql]
+        return pods.execute(self.kube, self.platform.namespace, database, command).strip()
+
+
+def _cells(line: str) -> list[str]:
+    return line.split("|")

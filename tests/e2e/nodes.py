@@ -1,0 +1,94 @@
+"""What is done to a node: drained, and its kubelet stopped and started.
+
+A privileged pod does it on the node itself, through systemd, as a person with a shell would.
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kubernetes import client
+from tests.e2e import pods
+from tests.e2e.cluster import images
+from tests.e2e.waiting import NotYet, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.cluster import Kube
+
+NAMESPACE = "kube-system"
+
+
+@contextmanager
+def cordoned(kube: Kube, node: str) -> Iterator[None]:
+    """Keep new pods off a node."""
+    kube.core.patch_node(node, {"spec": {"unschedulable": True}})
+    try:
+        yield
+    finally:
+        kube.core.patch_node(node, {"spec": {"unschedulable": False}})
+
+
+def evict(kube: Kube, pod: client.V1Pod) -> None:
+    """Evict a pod as `kubectl drain` does."""
+    kube.core.create_namespaced_pod_eviction(
+        pod.metadata.name,
+        pod.metadata.namespace,
+        client.V1Eviction(
+            metadata=client.V1ObjectMeta(name=pod.metadata.name, namespace=pod.metadata.namespace)
+        ),
+    )
+
+
+@contextmanager
+def shell(kube: Kube, node: str) -> Iterator[str]:
+    """A pod with a root shell on a node; its name."""
+    name = f"e2e-shell-{uuid.uuid4().hex[:6]}"
+    kube.core.create_namespaced_pod(
+        NAMESPACE,
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name},
+            "spec": {
+                "nodeName": node,
+                "hostPID": True,
+                "restartPolicy": "Never",
+                "terminationGracePeriodSeconds": 0,
+                "tolerations": [{"operator": "Exists"}],
+                "containers": [
+                    {
+                        "name": "main",
+                        "image": images()["hello"],
+                        "command": ["sleep", "900"],
+                        "securityContext": {"privileged": True, "runAsUser": 0},
+                    }
+                ],
+            },
+        },
+    )
+    try:
+        pods.running(kube, NAMESPACE, name)
+        yield name
+    finally:
+        kube.core.delete_namespaced_pod(name, NAMESPACE, grace_period_seconds=0)
+
+
+def on_node(kube: Kube, shell_pod: str, command: str) -> str:
+    """Run a command line as root on the node of a `shell`."""
+    enter = ["nsenter", "--target=1", "--mount", "--uts", "--ipc", "--net", "--pid", "--"]
+    return pods.execute(kube, NAMESPACE, shell_pod, [*enter, "sh", "-c", command])
+
+
+def ready(kube: Kube, node: str, *, wanted: bool, timeout: float) -> None:
+    """Wait until the API server takes a node for ready, or for not ready."""
+
+    def as_wanted() -> bool | NotYet:
+        conditions = kube.core.read_node(node).status.conditions
+        (status,) = [c.status for c in conditions if c.type == "Ready"]
+        return (status == "True") is wanted or NotYet(status)
+
+    until(as_wanted, timeout, f"node {node} to be {'ready' if wanted else 'not ready'}")

@@ -1,0 +1,301 @@
+"""Steps that end in every way a step can, for the tests of verdicts, growth and resumption.
+
+Code servers in the cluster load this file, from a ConfigMap beside the image of `hello`.
+"""
+
+import ctypes
+import http.client
+import mmap
+import os
+import signal
+import time
+from pathlib import Path
+
+import dagster as dg
+import psycopg2
+
+from bulkhead.steps import step_resources
+
+MEBIBYTE = 2**20
+
+SMALL = step_resources(memory="256Mi", cpu="500m")
+
+
+def one_step(op: dg.OpDefinition) -> dg.JobDefinition:
+    """A job of the same name, of this step alone."""
+
+    @dg.graph(name=f"only_{op.name}")
+    def graph() -> None:
+        op()
+
+    return graph.to_job(name=op.name)
+
+
+def take(mebibytes: int) -> mmap.mmap:
+    """Take so much memory at once: the kernel gives a page when it is written to."""
+    block = mmap.mmap(-1, mebibytes * MEBIBYTE)
+    for page in range(0, len(block), mmap.PAGESIZE):
+        block[page] = 1
+    return block
+
+
+def end_now(code: int) -> None:
+    """End the process without a word to Dagster, and say when."""
+    print(f"the last line, at {time.time():.3f}", flush=True)
+    os._exit(code)
+
+
+# --- Verdicts ---------------------------------------------------------------------------------
+
+
+@dg.op(tags=SMALL)
+def hog() -> None:
+    print("about to take too much", flush=True)
+    take(1024)
+
+
+@dg.op(tags=step_resources(memory="256Mi", ephemeral_storage="64Mi"))
+def scribbler() -> None:
+    with Path("/tmp/much").open("wb") as file:
+        file.writelines(b"\xff" * MEBIBYTE for _ in range(200))
+    time.sleep(600)
+
+
+@dg.op(tags=step_resources(memory="256Mi", timeout="15s"))
+def dawdler() -> None:
+    time.sleep(600)
+
+
+@dg.op(tags=SMALL)
+def exit_3() -> None:
+    end_now(3)
+
+
+@dg.op(tags=SMALL)
+def exit_0() -> None:
+    end_now(0)
+
+
+@dg.op(tags=SMALL)
+def segfault() -> None:
+    print(f"the last line, at {time.time():.3f}", flush=True)
+    ctypes.string_at(0)
+
+
+def with_kubernetes(**config: object) -> dict[str, object]:
+    return {**SMALL, "dagster-k8s/config": config}
+
+
+@dg.op(
+    tags=with_kubernetes(
+        container_config={"image": "bulkhead-registry:5000/bulkhead/hello:never-pushed"}
+    )
+)
+def no_image() -> None:
+    """Never run."""
+
+
+@dg.op(tags=step_resources(memory="48Gi", cpu="500m"))
+def too_large_for_any_node() -> None:
+    """Never run."""
+
+
+@dg.op(
+    tags=with_kubernetes(
+        pod_spec_config={
+            "containers": [
+                {
+                    "name": "beside",
+                    "image": "anything",
+                    "resources": {"limits": {"memory": "80Gi"}},
+                }
+            ]
+        }
+    )
+)
+def refused_by_limit_range() -> None:
+    """Never run."""
+
+
+@dg.op(tags=with_kubernetes(pod_spec_config={"host_network": True}))
+def refused_by_pod_security() -> None:
+    """Never run."""
+
+
+@dg.op(tags=step_resources(memory="256Mi", cpu="7"))
+def never_fits_the_quota() -> None:
+    """Never run."""
+
+
+@dg.op(tags=with_kubernetes(container_config={"command": ["/no/such/program"]}))
+def no_program() -> None:
+    """Never run."""
+
+
+# --- Growth -----------------------------------------------------------------------------------
+
+
+@dg.op(
+    tags=step_resources(memory="256Mi", max_memory="1Gi"),
+    retry_policy=dg.RetryPolicy(max_retries=1),
+)
+def grower(context: dg.OpExecutionContext) -> None:
+    block = take(500)
+    print(f"took {len(block)} bytes at own attempt {context.retry_number}", flush=True)
+    if context.retry_number == 0:
+        raise RuntimeError("fails once by itself, too")
+
+
+@dg.op(tags=step_resources(memory="256Mi", max_memory="4Gi"))
+def grower_to_the_ceiling() -> None:
+    take(1024)
+
+
+@dg.op(tags=step_resources(memory="256Mi", max_memory="4Gi", retries_on_oom=1))
+def grower_once() -> None:
+    take(3000)
+
+
+@dg.op(tags=step_resources(memory="160Mi", max_memory="1Gi"))
+def slow_grower() -> None:
+    """Takes 10 MiB every 0.2 s until it holds 450: with what a step takes anyway some 600."""
+    blocks = []
+    for _ in range(45):
+        blocks.append(take(10))
+        time.sleep(0.2)
+
+
+@dg.op(tags=step_resources(memory="256Mi", max_memory="512Mi"))
+def cheat(context: dg.OpExecutionContext) -> None:
+    """Asks for more than its due: for another step, without a secret, and again and again."""
+    address = os.environ["BULKHEAD_GROWTH_ADDRESS"]
+    own, secret = os.environ["BULKHEAD_GROWTH_STEP"], os.environ["BULKHEAD_GROWTH_SECRET"]
+
+    def ask(step: str, secret: str) -> str:
+        connection = http.client.HTTPConnection(address, timeout=10)
+        connection.request("POST", "/", step, {"Authorization": secret})
+        response = connection.getresponse()
+        return f"{response.status} {response.read().decode()}"
+
+    said = {
+        "other step": ask(f"{own}-1", secret),
+        "no secret": ask(own, ""),
+        "wrong secret": ask(own, "0" * 64),
+        **{f"own {number}": ask(own, secret) for number in range(4)},
+    }
+    context.add_output_metadata(said)
+
+
+# --- Disruptions ------------------------------------------------------------------------------
+
+
+def note(context: dg.OpExecutionContext, what: str) -> None:
+    """Add a row: it stays, whatever becomes of the step."""
+    with (
+        psycopg2.connect(
+            host="bulkhead-postgresql.bulkhead.svc",
+            dbname="bulkhead",
+            user=os.environ["DAGSTER_PG_USERNAME"],
+            password=os.environ["DAGSTER_PG_PASSWORD"],
+        ) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(
+            "INSERT INTO e2e_steps (run, step, what) VALUES (%s, %s, %s)",
+            (context.run_id, context.get_step_execution_context().step.key, what),
+        )
+
+
+class Length(dg.Config):
+    seconds: float = 20
+
+
+@dg.op(tags=step_resources(memory="256Mi", cpu="200m"))
+def worker(context: dg.OpExecutionContext, config: Length) -> None:
+    note(context, "begun")
+    time.sleep(config.seconds)
+    note(context, "done")
+
+
+@dg.op(tags=with_kubernetes(pod_spec_config={"termination_grace_period_seconds": 8}))
+def stubborn(context: dg.OpExecutionContext) -> None:
+    """Works on for as long as it may, whatever signal comes: and writes down until when."""
+    note(context, "begun")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ends = time.monotonic() + 15
+    while time.monotonic() < ends:
+        time.sleep(0.5)
+        note(context, "at work")
+    note(context, "done")
+
+
+# --- Resumption -------------------------------------------------------------------------------
+
+
+@dg.op(tags=step_resources(memory="256Mi", cpu="200m"))
+def first(context: dg.OpExecutionContext) -> int:
+    note(context, "begun")
+    time.sleep(3)
+    return 1
+
+
+@dg.op(tags=step_resources(memory="256Mi", cpu="200m"))
+def middle(context: dg.OpExecutionContext, value: int) -> int:
+    note(context, "begun")
+    time.sleep(8)
+    return value
+
+
+@dg.op(
+    tags=step_resources(memory="256Mi", cpu="200m"),
+    retry_policy=dg.RetryPolicy(max_retries=1, delay=6),
+)
+def at_second_attempt(context: dg.OpExecutionContext, one: int, other: int) -> int:
+    note(context, "begun")
+    if context.retry_number == 0:
+        raise RuntimeError("not yet")
+    return one + other
+
+
+@dg.op(tags=step_resources(memory="256Mi", cpu="200m"))
+def last(context: dg.OpExecutionContext, value: int) -> int:
+    note(context, "begun")
+    time.sleep(3)
+    return value
+
+
+@dg.job
+def long_way() -> None:
+    value = first()
+    last(at_second_attempt(middle.alias("left")(value), middle.alias("right")(value)))
+
+
+defs = dg.Definitions(
+    jobs=[
+        long_way,
+        *map(
+            one_step,
+            (
+                hog,
+                scribbler,
+                dawdler,
+                exit_3,
+                exit_0,
+                segfault,
+                no_image,
+                too_large_for_any_node,
+                refused_by_limit_range,
+                refused_by_pod_security,
+                never_fits_the_quota,
+                no_program,
+                grower,
+                grower_to_the_ceiling,
+                grower_once,
+                slow_grower,
+                cheat,
+                worker,
+                stubborn,
+            ),
+        ),
+    ]
+)

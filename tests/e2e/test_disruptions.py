@@ -1,0 +1,199 @@
+"""A step that the cluster ends runs again: that was not its fault; and never twice at once."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+from kubernetes import client
+from tests.e2e import nodes, pods
+from tests.e2e.ledger import Ledger
+from tests.e2e.waiting import NotYet, until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.e2e.cluster import Kube
+    from tests.e2e.dagster_client import Dagster
+    from tests.e2e.installation import Installation
+
+NAMESPACE = "bulkhead-steps"
+
+
+@pytest.fixture(scope="module")
+def ledger(kube: Kube, platform: Installation) -> Ledger:
+    """Where the steps write down that they ran."""
+    ledger = Ledger(kube, platform)
+    ledger.create()
+    return ledger
+
+
+def _begun(ledger: Ledger, run: str, step: str) -> None:
+    until(lambda: ledger.rows(run, step) or NotYet("no row"), 120, f"step {step} to begin")
+
+
+def _repeats(dagster: Dagster, run: str) -> list[str]:
+    """What the page says of each repetition that was the executor's own doing."""
+    return [e.message for e in dagster.events(run) if "bulkhead/repeat" in e.metadata]
+
+
+def _launch(dagster: Dagster, location: str, job: str, seconds: float = 20) -> str:
+    config = {"ops": {job: {"config": {"seconds": seconds}}}} if job == "worker" else {}
+    return dagster.launch(location, job, config)
+
+
+@pytest.mark.timeout(300)
+def test_a_step_whose_node_is_drained_runs_again_elsewhere(
+    kube: Kube, dagster: Dagster, endings: str, ledger: Ledger
+) -> None:
+    run = _launch(dagster, endings, "worker")
+    pod = pods.step_pod(kube, NAMESPACE, run, "worker")
+    _begun(ledger, run, "worker")
+    with nodes.cordoned(kube, pod.spec.node_name):
+        nodes.evict(kube, pod)
+        dagster.succeed(run, 200)
+    (said,) = _repeats(dagster, run)
+    assert said.startswith(f"Step worker was evicted from node {pod.spec.node_name}: ")
+    assert said.endswith("It is repeated (1 of 3 times); its own retries are not used up.")
+    assert Counter(row.what for row in ledger.rows(run)) == {"begun": 2, "done": 1}
+
+
+@pytest.mark.timeout(300)
+def test_a_step_whose_pod_somebody_deletes_runs_again(
+    kube: Kube, dagster: Dagster, endings: str, ledger: Ledger
+) -> None:
+    run = _launch(dagster, endings, "worker")
+    pod = pods.step_pod(kube, NAMESPACE, run, "worker")
+    _begun(ledger, run, "worker")
+    kube.core.delete_namespaced_pod(pod.metadata.name, NAMESPACE)
+    dagster.succeed(run, 200)
+    (said,) = _repeats(dagster, run)
+    assert said.startswith(f"Somebody deleted the pod of step worker, {pod.metadata.name}.")
+    assert Counter(row.what for row in ledger.rows(run)) == {"begun": 2, "done": 1}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("grace", [None, 0], ids=["deleted", "deleted-by-force"])
+def test_a_step_that_ignores_the_signal_to_end_never_runs_twice_at_once(
+    kube: Kube, dagster: Dagster, endings: str, ledger: Ledger, grace: int | None
+) -> None:
+    run = _launch(dagster, endings, "stubborn")
+    pod = pods.step_pod(kube, NAMESPACE, run, "stubborn")
+    _begun(ledger, run, "stubborn")
+    options = {} if grace is None else {"grace_period_seconds": grace}
+    kube.core.delete_namespaced_pod(pod.metadata.name, NAMESPACE, **options)
+    dagster.succeed(run, 240)
+    rows = ledger.rows(run)
+    _, again = [index for index, row in enumerate(rows) if row.what == "begun"]
+    assert [row.what for row in rows[again:]].count("done") == 1
+    second = [row.at for row in rows[again:] if row.what == "at work"]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(second)]
+    assert min(gaps) > 0.3, "two steps were at work side by side"
+
+
+@pytest.mark.timeout(300)
+def test_a_step_that_is_deleted_again_and_again_fails_in_the_end(
+    kube: Kube, dagster: Dagster, endings: str
+) -> None:
+    run = dagster.launch(
+        endings, "worker", {"execution": {"config": {"max_infrastructure_repeats": 1}}}
+    )
+    first = pods.step_pod(kube, NAMESPACE, run, "worker")
+    kube.core.delete_namespaced_pod(first.metadata.name, NAMESPACE, grace_period_seconds=1)
+    second = until(
+        lambda: _other_pod(kube, run, first.metadata.name), 120, "the step to be repeated"
+    )
+    kube.core.delete_namespaced_pod(second, NAMESPACE, grace_period_seconds=1)
+    assert dagster.finish(run, 120) == "FAILURE"
+    (failure,) = [e for e in dagster.events(run) if e.kind == "STEP_FAILURE"]
+    assert f"Somebody deleted the pod of step worker, {second}." in failure.error
+    assert failure.metadata["attempt"] == 2
+
+
+def _other_pod(kube: Kube, run: str, name: str) -> str | NotYet:
+    there = pods.step_pods(kube, NAMESPACE, run)
+    running = [
+        pod.metadata.name
+        for pod in there
+        if pod.metadata.name != name and pod.status.phase == "Running"
+    ]
+    return running[0] if running else NotYet([pods.describe(pod) for pod in there])
+
+
+@pytest.fixture
+def urgent(kube: Kube) -> Iterator[str]:
+    """A priority above that of steps."""
+    api = client.SchedulingV1Api(kube.api)
+    name = f"e2e-urgent-{uuid.uuid4().hex[:6]}"
+    api.create_priority_class(
+        client.V1PriorityClass(metadata=client.V1ObjectMeta(name=name), value=1_000_000)
+    )
+    yield name
+    api.delete_priority_class(name)
+
+
+@pytest.mark.timeout(300)
+def test_a_step_that_makes_room_for_a_more_urgent_pod_runs_again(  # noqa: PLR0917 - fixtures
+    kube: Kube, dagster: Dagster, endings: str, ledger: Ledger, urgent: str, namespace: str
+) -> None:
+    """The step asks for most of a node's CPU, and so does the urgent pod, on the same node."""
+    busy = {"limits": {"cpu": "1200m"}, "requests": {"cpu": "1200m"}}
+    run = dagster.launch(
+        endings,
+        "worker",
+        {
+            "ops": {"worker": {"config": {"seconds": 30}}},
+            "execution": {
+                "config": {
+                    "per_step_k8s_config": {"worker": {"container_config": {"resources": busy}}}
+                }
+            },
+        },
+    )
+    pod = pods.step_pod(kube, NAMESPACE, run, "worker")
+    _begun(ledger, run, "worker")
+    manifest = pods.restricted_pod("urgent", namespace, ["sleep", "20"])
+    manifest["spec"] |= {
+        "priorityClassName": urgent,
+        "nodeSelector": {"kubernetes.io/hostname": pod.spec.node_name},
+    }
+    manifest["spec"]["containers"][0]["resources"] = {
+        kind: {"cpu": "1200m", "memory": "64Mi"} for kind in ("limits", "requests")
+    }
+    pods.create(kube, manifest)
+    until(lambda: _repeats(dagster, run) or NotYet("no repetition"), 90, "the step to make room")
+    dagster.succeed(run, 200)
+    said = _repeats(dagster, run)[0]
+    assert said.startswith(f"Step worker had to make room on node {pod.spec.node_name} ")
+    assert [row.what for row in ledger.rows(run)][-1] == "done"
+
+
+@pytest.mark.timeout(420)
+def test_a_step_on_a_node_that_falls_silent_is_not_run_elsewhere_while_it_may_still_run(
+    kube: Kube, dagster: Dagster, endings: str, ledger: Ledger
+) -> None:
+    run = _launch(dagster, endings, "worker", seconds=110)
+    pod = pods.step_pod(kube, NAMESPACE, run, "worker")
+    _begun(ledger, run, "worker")
+    node = pod.spec.node_name
+    with nodes.shell(kube, node) as shell:
+        # The node itself does both: with its kubelet down, no shell can be had there.
+        nodes.on_node(
+            kube,
+            shell,
+            "systemd-run --on-active=80 systemctl start kubelet"
+            " && systemd-run --on-active=2 systemctl stop kubelet",
+        )
+        nodes.ready(kube, node, wanted=False, timeout=120)
+        until(lambda: _told_of_silence(dagster, run) or NotYet("not told"), 60, "people to be told")
+        nodes.ready(kube, node, wanted=True, timeout=120)
+    dagster.succeed(run, 200)
+    assert Counter(row.what for row in ledger.rows(run)) == {"begun": 1, "done": 1}
+    assert not _repeats(dagster, run)
+
+
+def _told_of_silence(dagster: Dagster, run: str) -> bool:
+    return any("has stopped answering" in event.message for event in dagster.events(run))

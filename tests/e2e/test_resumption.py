@@ -1,0 +1,131 @@
+"""A run whose own pod is killed is taken up by another: nothing hangs, nothing runs twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from kubernetes.client.exceptions import ApiException
+from tests.e2e import pods
+from tests.e2e.dagster_client import ENDED
+from tests.e2e.ledger import Ledger
+from tests.e2e.waiting import NotYet, until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.e2e.cluster import Kube
+    from tests.e2e.dagster_client import Dagster, Event
+    from tests.e2e.installation import Installation
+
+NAMESPACE = "bulkhead-steps"
+STEPS = {"first", "left", "right", "at_second_attempt", "last"}
+
+
+def _at_start(events: list[Event]) -> bool:
+    return any(e.kind == "RUN_START" for e in events)
+
+
+def _between_steps(events: list[Event]) -> bool:
+    return any(e.kind == "STEP_SUCCESS" for e in events)
+
+
+def _two_at_work(events: list[Event]) -> bool:
+    return {"left", "right"} <= {e.step for e in events if e.kind == "STEP_START"}
+
+
+def _in_retry(events: list[Event]) -> bool:
+    return any(e.kind == "STEP_UP_FOR_RETRY" for e in events)
+
+
+def _at_the_end(events: list[Event]) -> bool:
+    return any(e.kind == "STEP_SUCCESS" and e.step == "last" for e in events)
+
+
+MOMENTS: dict[str, Callable[[list[Event]], bool]] = {
+    "before-the-first-step": _at_start,
+    "between-steps": _between_steps,
+    "while-two-run": _two_at_work,
+    "during-a-retry": _in_retry,
+    "at-the-end": _at_the_end,
+}
+
+
+@pytest.fixture(scope="module")
+def ledger(kube: Kube, platform: Installation) -> Ledger:
+    """Where the steps write down that they ran."""
+    ledger = Ledger(kube, platform)
+    ledger.create()
+    return ledger
+
+
+@pytest.fixture(scope="module")
+def killed(kube: Kube, dagster: Dagster, endings: str) -> Iterator[dict[str, Future[str]]]:
+    """A run for each moment, all side by side; each is the run's id once its pod was killed."""
+
+    def kill_at(moment: str) -> str:
+        run = dagster.launch(endings, "long_way")
+        until(
+            lambda: MOMENTS[moment](dagster.events(run)) or NotYet(dagster.status(run)),
+            240,
+            f"run {run} to be {moment}",
+            interval=0.2,
+        )
+        _kill_run_pod(kube, run)
+        return run
+
+    with ThreadPoolExecutor(len(MOMENTS)) as pool:
+        yield {moment: pool.submit(kill_at, moment) for moment in MOMENTS}
+
+
+def _kill_run_pod(kube: Kube, run: str) -> None:
+    (pod,) = pods.run_pods(kube, NAMESPACE, run)
+    try:
+        kube.core.delete_namespaced_pod(pod.metadata.name, NAMESPACE, grace_period_seconds=0)
+    except ApiException as error:
+        if error.status != 404:  # it has ended by itself meanwhile
+            raise
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_run_whose_pod_is_killed_goes_on_and_runs_each_attempt_once(
+    kube: Kube, dagster: Dagster, ledger: Ledger, killed: dict[str, Future[str]], moment: str
+) -> None:
+    run = killed[moment].result(timeout=300)
+    dagster.succeed(run, 300)
+    events = dagster.events(run)
+    begun = Counter(row.step for row in ledger.rows(run) if row.what == "begun")
+    assert begun == {**dict.fromkeys(STEPS, 1), "at_second_attempt": 2}
+    succeeded = Counter(e.step for e in events if e.kind == "STEP_SUCCESS")
+    assert succeeded == dict.fromkeys(STEPS, 1)
+    until(lambda: _nothing_runs(kube, run), 60, f"the pods of run {run} to end")
+
+
+@pytest.mark.timeout(300)
+def test_a_run_that_is_cancelled_while_its_steps_wait_leaves_no_pod(
+    kube: Kube, dagster: Dagster, endings: str
+) -> None:
+    run = dagster.launch(endings, "too_large_for_any_node")
+    until(lambda: _pending(kube, run), 90, "the step to wait for a node")
+    dagster.terminate(run)
+    assert dagster.finish(run, 90) in ENDED
+    until(lambda: _nothing_runs(kube, run), 60, f"the pods of run {run} to be gone")
+
+
+def _pending(kube: Kube, run: str) -> bool | NotYet:
+    there = pods.step_pods(kube, NAMESPACE, run)
+    return any(pod.status.phase == "Pending" for pod in there) or NotYet(
+        [pods.describe(pod) for pod in there]
+    )
+
+
+def _nothing_runs(kube: Kube, run: str) -> bool | NotYet:
+    alive = [
+        pods.describe(pod)
+        for pod in pods.of_run(kube, NAMESPACE, run)
+        if pod.status.phase in {"Pending", "Running"}
+    ]
+    return not alive or NotYet(alive)
