@@ -45,6 +45,14 @@ class Ledger:
         found = [Row(float(at), key, what) for at, key, what in map(_cells, said.splitlines())]
         return [row for row in found if step in {None, row.step}]
 
+    def connections(self) -> dict[str, int]:
+        """How many connections each address has open to the database."""
+        said = self._query(
+            "SELECT host(client_addr), count(*) FROM pg_stat_activity "
+            "WHERE client_addr IS NOT NULL AND backend_type = 'client backend' GROUP BY 1"
+        )
+        return {address: int(count) for address, count in map(_cells, said.splitlines())}
+
     def _query(self, sql: str) -> str:
         connect = (
             "PGPASSWORD=$POSTGRES_PASSWORD PGOPTIONS='-c client_min_messages=warning' psql "

@@ -83,6 +83,7 @@ def segfault() -> None:
 
 
 def with_kubernetes(**config: object) -> dict[str, object]:
+    """Dagster's own tag beside ours, which wins where both name an amount."""
     return {**SMALL, "dagster-k8s/config": config}
 
 
@@ -151,9 +152,9 @@ def grower_to_the_ceiling() -> None:
     take(1024)
 
 
-@dg.op(tags=step_resources(memory="256Mi", max_memory="4Gi", retries_on_oom=1))
+@dg.op(tags=step_resources(memory="192Mi", max_memory="2Gi", retries_on_oom=1))
 def grower_once() -> None:
-    take(3000)
+    take(1024)
 
 
 @dg.op(tags=step_resources(memory="160Mi", max_memory="1Gi"))
@@ -270,8 +271,34 @@ def long_way() -> None:
     last(at_second_attempt(middle.alias("left")(value), middle.alias("right")(value)))
 
 
+# --- Many -------------------------------------------------------------------------------------
+
+
+@dg.op(
+    tags={
+        "dagster-k8s/config": {
+            "container_config": {
+                "resources": {
+                    "requests": {"cpu": "20m", "memory": "192Mi"},
+                    "limits": {"cpu": "500m", "memory": "256Mi"},
+                }
+            }
+        }
+    }
+)
+def one_of_many() -> None:
+    time.sleep(20)
+
+
+@dg.job
+def fifty_abreast() -> None:
+    for number in range(50):
+        one_of_many.alias(f"step_{number}")()
+
+
 defs = dg.Definitions(
     jobs=[
+        fifty_abreast,
         long_way,
         *map(
             one_step,

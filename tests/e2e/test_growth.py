@@ -22,7 +22,6 @@ def runs(dagster: Dagster, endings: str, tight: str) -> dict[str, str]:
     """The runs that have nothing to do with each other, all at once."""
     places = {
         "grower": endings,
-        "grower_once": endings,
         "slow_grower": endings,
         "cheat": endings,
         "grower_to_the_ceiling": tight,
@@ -77,11 +76,12 @@ def test_growth_ends_at_the_ceiling_and_says_so(
 
 @pytest.mark.timeout(300)
 def test_growth_ends_after_as_many_repetitions_as_were_allowed(
-    kube: Kube, dagster: Dagster, runs: dict[str, str]
+    kube: Kube, dagster: Dagster, tight: str
 ) -> None:
-    run = runs["grower_once"]
-    assert dagster.finish(run, 240) == "FAILURE"
-    assert len(_limits(kube, "bulkhead-steps", run)) == 2
+    with _without_resize(kube, "bulkhead-tight"):
+        run = dagster.launch(tight, "grower_once")
+        assert dagster.finish(run, 240) == "FAILURE"
+    assert _limits(kube, "bulkhead-tight", run) == ["192Mi", "384Mi"]
     assert "It has used up its retries_on_oom." in dagster.why(run)
 
 

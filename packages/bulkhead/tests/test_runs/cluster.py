@@ -156,7 +156,8 @@ class Cluster:
     def _create_job(self, job: Object) -> tuple[HTTPStatus, Object]:
         name = job["metadata"]["name"]
         if name in self.jobs:
-            return _status(HTTPStatus.CONFLICT, f"jobs {name!r} already exists")
+            code, answer = _status(HTTPStatus.CONFLICT, f"jobs {name!r} already exists")
+            return code, {**answer, "reason": "AlreadyExists"}
         job["metadata"]["uid"] = str(uuid.uuid4())
         job["metadata"]["namespace"] = "bulkhead-blue"
         self.jobs[name] = job

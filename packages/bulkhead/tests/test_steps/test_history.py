@@ -11,7 +11,7 @@ from dagster._core.events.log import EventLogEntry
 from dagster._core.execution.plan.objects import StepRetryData
 from dagster_shared.error import SerializableErrorInfo
 
-from bulkhead.steps.history import History, Repeat, grown_memory
+from bulkhead.steps.history import GROWN_KEY, History, Repeat, grown_memory
 from bulkhead.steps.quantities import GIB, MIB
 from bulkhead.steps.verdicts import Cause
 
@@ -131,6 +131,23 @@ def test_the_memory_grown_to_is_the_last_that_was_granted() -> None:
 def test_memory_grown_to_stays_through_a_repetition_for_another_reason() -> None:
     history = history_of(announced(OUT_OF_MEMORY), announced(EVICTED))
     assert history.memory("train") == 512 * MIB
+
+
+def grew(memory: int, step: str = "train") -> DagsterEvent:
+    return engine_event({"grown_from": 256 * MIB, GROWN_KEY: memory}, step)
+
+
+def test_memory_that_a_step_grew_to_while_it_ran_is_its_own_from_then_on() -> None:
+    history = history_of(grew(512 * MIB), grew(2 * GIB, "report"), announced(EVICTED))
+    assert history.memory("train") == 512 * MIB
+    assert history.memory("report") == 2 * GIB
+    assert history.repeats("report") == ()
+
+
+def test_of_memory_grown_to_in_both_ways_the_larger_counts() -> None:
+    assert history_of(announced(OUT_OF_MEMORY), grew(GIB)).memory("train") == GIB
+    grown_after_growing = Repeat(1, Cause.OUT_OF_MEMORY, 2 * GIB)
+    assert history_of(grew(GIB), announced(grown_after_growing)).memory("train") == 2 * GIB
 
 
 def test_a_run_that_is_taken_up_again_knows_as_much_as_the_one_that_began_it(

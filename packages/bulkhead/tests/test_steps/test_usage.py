@@ -42,6 +42,29 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def use(root: Path, working_set: int) -> None:
+    """Have the container use so much, beside 80 MiB that are only cache."""
+    version_2 = (root / "memory.current").exists()
+    path = root / ("memory.current" if version_2 else "memory/memory.usage_in_bytes")
+    path.write_text(f"{working_set + 80 * MIB}\n")
+
+
+def looks(meter: UsageMeter, count: int) -> None:
+    """Wait until the meter has looked so many more times."""
+    seen = 0
+    last = list(meter._recent)
+
+    def has_looked() -> bool:
+        nonlocal seen, last
+        now = list(meter._recent)
+        if len(now) != len(last) or now != last:
+            seen += 1
+            last = now
+        return seen >= count or len(now) == meter._recent.maxlen
+
+    wait_for(has_looked)
+
+
 @BOTH
 def test_all_figures_are_read_and_what_is_only_cache_is_not_counted(
     files: Mapping[str, str], tmp_path: Path
@@ -208,3 +231,50 @@ def test_figures_that_are_missing_or_garbled_leave_the_others(
 def test_version_2_is_preferred_where_a_machine_has_both(tmp_path: Path) -> None:
     root = cgroup(tmp_path, {**V1, **V2, "memory.max": f"{512 * MIB}\n"})
     assert UsageMeter(root).stop().memory_limit == 512 * MIB
+
+
+@BOTH
+def test_more_memory_is_asked_for_when_less_than_a_quarter_is_left(
+    files: Mapping[str, str], tmp_path: Path
+) -> None:
+    root = cgroup(tmp_path, files)
+    asked: list[float] = []
+
+    def grow() -> int:
+        asked.append(time.monotonic())
+        return 256 * MIB
+
+    meter = UsageMeter(root, grow)
+    meter.start()
+    use(root, 180 * MIB)
+    looks(meter, 3)
+    assert not asked
+    use(root, 200 * MIB)
+    wait_for(lambda: len(asked) >= 2)
+    meter.stop()
+    assert asked[1] - asked[0] >= 0.4, "a request is not repeated at every look"
+
+
+def test_nothing_more_is_asked_for_where_there_is_no_more(tmp_path: Path) -> None:
+    root = cgroup(tmp_path, V2)
+    asked: list[None] = []
+    meter = UsageMeter(root, lambda: asked.append(None))
+    use(root, 250 * MIB)
+    meter.start()
+    wait_for(lambda: len(asked) == 1)
+    looks(meter, 10)
+    meter.stop()
+    assert len(asked) == 1
+
+
+def test_more_memory_is_asked_for_when_it_goes_fast(tmp_path: Path) -> None:
+    """Half of it is left, and a third of it was taken within the last second."""
+    root = cgroup(tmp_path, V2)
+    asked: list[int] = []
+    meter = UsageMeter(root, lambda: asked.append(1) or 0)
+    use(root, 20 * MIB)
+    meter.start()
+    looks(meter, 2)
+    use(root, 140 * MIB)
+    wait_for(lambda: bool(asked))
+    meter.stop()

@@ -4,6 +4,7 @@ The objects in `fixtures/` are trimmed; what a step leaves behind was taken from
 """
 
 import copy
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -296,6 +297,35 @@ def test_a_pod_that_failed_without_any_reason_says_so() -> None:
     assert verdict.sentence == "The pod of step late_comer failed: no reason is given."
 
 
+# --- The run's own pod ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "oom_killed",
+            (
+                "was killed for memory: it used all of its 256Mi, which the platform admin sets in "
+                "runLauncher.resources"
+            ),
+        ),
+        ("drained", "was evicted from node bulkhead-worker"),
+        ("preempted", "had to make room on node bulkhead-worker for a pod of higher priority"),
+        ("node_removed", "lost its node bulkhead-worker"),
+        ("deleted_by_a_person", "was deleted by somebody"),
+        ("segfault", "was ended by SIGSEGV (signal 11)"),
+        ("exit_code_3", "ended with exit code 3"),
+        ("deadline_exceeded", "is over (DeadlineExceeded)"),
+        ("exit_code_0", "is over (EndedWithoutResult)"),
+    ],
+)
+def test_the_end_of_a_runs_own_pod_is_told_by_the_same_causes(name: str, said: str) -> None:
+    of_run, of_step = verdicts.of_run_pod(pod(name)), ended(pod(name))
+    assert of_run.sentence == f"The run's own pod {pod(name).name} {said}."
+    assert (of_run.cause, of_run.facts) == (of_step.cause, of_step.facts)
+
+
 # --- What a machine reads -------------------------------------------------------------------------
 
 
@@ -469,10 +499,13 @@ def test_no_reason_of_the_kubelet_for_which_a_pod_would_wait_for_ever_is_missing
 
 
 @pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing"])
-def test_a_container_that_is_being_made_waits_for_nothing(reason: str) -> None:
+def test_a_container_that_is_being_made_may_never_start(reason: str) -> None:
     value = load("secret_missing")
     value["status"]["containerStatuses"][0]["state"] = {"waiting": {"reason": reason}}
-    assert waiting(StepPod(value)) is None
+    verdict = waiting(StepPod(value))
+    assert verdict
+    assert verdict.cause is Cause.NEVER_STARTED
+    assert f"does not get beyond {reason}." in verdict.sentence
 
 
 def test_a_pod_that_has_only_just_been_made_waits_for_nothing() -> None:
@@ -486,6 +519,10 @@ def test_a_step_at_work_waits_for_nothing() -> None:
     assert waiting(pod("running")) is None
     assert pod("running").has_started
     assert pod("running").is_running
+    assert pod("running").running_since == dt.datetime(
+        2026, 11, 25, 0, 2, 23, tzinfo=dt.timezone.utc
+    )
+    assert pod("oom_killed").running_since is None
 
 
 def test_a_step_on_a_node_that_has_gone_silent_is_not_over_for_it_may_still_run() -> None:
@@ -526,3 +563,20 @@ def test_a_pod_without_any_status_says_nothing_and_breaks_nothing() -> None:
 
 def test_causes_of_the_cluster_and_of_the_time_before_the_start_are_never_both() -> None:
     assert not [cause for cause in Cause if cause.is_infrastructure and cause.is_before_start]
+
+
+def test_an_init_container_that_fails_is_named() -> None:
+    value = load("secret_missing")
+    value["status"] |= {
+        "phase": "Failed",
+        "containerStatuses": [],
+        "initContainerStatuses": [
+            {"name": "fetch", "state": {"terminated": {"exitCode": 0}}},
+            {"name": "unpack", "state": {"terminated": {"exitCode": 2}}},
+        ],
+    }
+    verdict = verdicts.of_ended_pod(StepPod(value), "train", 1)
+    assert verdict.cause is Cause.CANNOT_START
+    assert verdict.sentence == (
+        "The init container unpack of step train ended with exit code 2, so the step was not begun."
+    )

@@ -256,8 +256,7 @@ def test_an_api_server_that_is_away_at_the_start_is_waited_for(steps: StepWatch,
 def test_a_connection_that_has_gone_dead_is_given_up_and_what_happened_is_learnt(
     steps: StepWatch, api: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "_WATCH_SECONDS", 0.1)
-    monkeypatch.setattr(watch, "_READ_GRACE_SECONDS", 0.1)
+    monkeypatch.setattr(watch, "_SILENCE_SECONDS", 0.2)
     api.put(PODS, pod("a", RUNNING))
     follow(steps, api)
     with api.deaf_watches():

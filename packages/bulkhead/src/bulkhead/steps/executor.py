@@ -77,6 +77,13 @@ _CONFIG = {
         default_value=300,
         description="How long a step's pod may wait for a node with room for it.",
     ),
+    "start_timeout_seconds": Field(
+        IntSource,
+        is_required=False,
+        default_value=900,
+        description="How long a step's pod may take on its node before its container starts: for "
+        "a large image to be pulled, for volumes to be mounted.",
+    ),
     "quota_timeout_seconds": Field(
         IntSource,
         is_required=False,

@@ -76,7 +76,7 @@ class GrowthChannel:
         return hmac.new(self._key, job_name.encode(), hashlib.sha256).hexdigest()
 
     def _answer(self, job_name: str, secret: str) -> tuple[HTTPStatus, int | None]:
-        if not hmac.compare_digest(secret, self._secret(job_name)):
+        if not hmac.compare_digest(secret.encode(), self._secret(job_name).encode()):
             return HTTPStatus.FORBIDDEN, None
         return HTTPStatus.OK, self._grow(job_name)
 
@@ -96,8 +96,9 @@ def _handler(
         timeout = _SECONDS
 
         def do_POST(self) -> None:
-            length = min(int(self.headers.get("Content-Length") or 0), _LONGEST_REQUEST)
-            job_name = self.rfile.read(length).decode(errors="replace")
+            length = self.headers.get("Content-Length") or ""
+            known = int(length) if length.isdecimal() else 0
+            job_name = self.rfile.read(min(known, _LONGEST_REQUEST)).decode(errors="replace")
             status, limit = answer(job_name, self.headers.get("Authorization") or "")
             body = json.dumps({"limit": limit}).encode()
             self.send_response(status)

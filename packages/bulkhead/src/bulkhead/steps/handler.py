@@ -47,6 +47,7 @@ class Patience:
     """How many seconds a step may wait for what; then it fails and says so."""
 
     scheduling: float
+    start: float
     quota: float
     image_pull: float
     node: float
@@ -279,7 +280,8 @@ class IsolatedStepHandler(K8sStepHandler):
         launch.only(waits.cause.value if waits else None)
         if waits is None:
             return None
-        self._tell(launch, waits, context)
+        if waits.cause is not Cause.NEVER_STARTED:
+            self._tell(launch, waits, context)
         if waits.cause is Cause.IMAGE and any(
             answer in waits.sentence for answer in _FINAL_PULL_ANSWERS
         ):
@@ -297,6 +299,8 @@ class IsolatedStepHandler(K8sStepHandler):
         match cause:
             case Cause.QUOTA:
                 return self._patience.quota
+            case Cause.NEVER_STARTED:
+                return self._patience.start
             case Cause.NODE_SILENT:
                 return self._patience.node
             case Cause.IMAGE | Cause.CANNOT_START:

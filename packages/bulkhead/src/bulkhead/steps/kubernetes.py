@@ -71,6 +71,7 @@ def kubernetes_executor(
     handler = IsolatedStepHandler(
         patience=Patience(
             scheduling=config["scheduling_timeout_seconds"],
+            start=config["start_timeout_seconds"],
             quota=config["quota_timeout_seconds"],
             image_pull=config["image_pull_timeout_seconds"],
             node=config["node_timeout_seconds"],

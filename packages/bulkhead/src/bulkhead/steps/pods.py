@@ -151,6 +151,16 @@ class StepPod:
         )
 
     @property
+    def failed_init_container(self) -> tuple[str, int] | None:
+        """Name and exit code of the init container that failed, if one has."""
+        statuses = cast("Sequence[Object]", self._status.get("initContainerStatuses") or [])
+        for status in statuses:
+            code = status.get("state", {}).get("terminated", {}).get("exitCode", 0)
+            if code:
+                return status["name"], int(code)
+        return None
+
+    @property
     def waiting(self) -> tuple[str, str] | None:
         """Reason and message of what keeps the container from starting."""
         waiting = self._state.get("waiting")

@@ -9,7 +9,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from dagster_k8s.client import DagsterKubernetesClient
 from kubernetes.client.exceptions import ApiException
@@ -65,11 +65,12 @@ class StepJobs:
         try:
             self._client.batch_api.create_namespaced_job(self._namespace, job)
         except ApiException as error:
-            if error.status == _HTTP_CONFLICT:
+            if error.status == _HTTP_CONFLICT and _reason(error) == "AlreadyExists":
                 return
             trouble = not error.status or error.status in range(_HTTP_SERVER, 600)
             raise NotCreatedError(
-                _message(error), may_pass=trouble or error.status == _HTTP_TOO_MANY
+                _message(error),
+                may_pass=trouble or error.status in {_HTTP_TOO_MANY, _HTTP_CONFLICT},
             ) from error
         except _NO_ANSWER as error:
             raise NotCreatedError(f"no answer: {error}", may_pass=True) from error
@@ -214,7 +215,17 @@ class StepJobs:
 
 def _message(error: ApiException) -> str:
     """The API server's own words."""
+    return _said(error).get("message") or f"{error.status} {error.reason}"
+
+
+def _reason(error: ApiException) -> str | None:
+    """The API server's reason, in one word."""
+    return _said(error).get("reason")
+
+
+def _said(error: ApiException) -> dict[str, Any]:
     try:
-        return json.loads(error.body or "")["message"]
-    except (ValueError, KeyError, TypeError):
-        return f"{error.status} {error.reason}"
+        said = json.loads(error.body or "")
+    except ValueError:
+        return {}
+    return cast("dict[str, Any]", said) if isinstance(said, dict) else {}

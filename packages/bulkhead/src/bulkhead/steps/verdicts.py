@@ -57,6 +57,7 @@ class Cause(enum.Enum):
     UNSCHEDULABLE = "Unschedulable"
     IMAGE = "ImageCannotBePulled"
     CANNOT_START = "ContainerCannotStart"
+    NEVER_STARTED = "NeverStarted"
 
     @property
     def is_infrastructure(self) -> bool:
@@ -81,6 +82,7 @@ _BEFORE_START: Final = frozenset(
         Cause.UNSCHEDULABLE,
         Cause.IMAGE,
         Cause.CANNOT_START,
+        Cause.NEVER_STARTED,
     }
 )
 
@@ -121,13 +123,7 @@ def of_ended_pod(pod: StepPod, step: str, attempt: int) -> Verdict:
     infrastructure = _infrastructure(pod, step)
     if infrastructure:
         return replace(infrastructure, facts=facts)
-    if ending is None:
-        return Verdict(
-            Cause.EXIT_CODE,
-            f"The pod of step {step} failed: {pod.message or pod.reason or 'no reason is given'}.",
-            facts,
-        )
-    return _ended(ending, step, facts)
+    return _ended(ending, step, facts) if ending else _not_begun(pod, step, facts)
 
 
 def of_job_deadline(pod: StepPod, step: str, attempt: int, seconds: int) -> Verdict:
@@ -173,7 +169,13 @@ def of_waiting_pod(pod: StepPod, step: str, attempt: int) -> Verdict | None:
             f"The container of step {step} can't be started ({reason}): {_sentence(message)}",
             facts,
         )
-    return None
+    # Mostly an image on its way; it may also be a volume that will never come.
+    return Verdict(
+        Cause.NEVER_STARTED,
+        f"The pod of step {step}, {pod.name}, does not get beyond {reason or 'Pending'}. "
+        f"`kubectl --namespace {pod.namespace} describe pod {pod.name}` tells more.",
+        facts,
+    )
 
 
 def of_run_pod(pod: StepPod) -> Verdict:
@@ -256,6 +258,20 @@ def _infrastructure(pod: StepPod, step: str) -> Verdict | None:
     if pod.is_being_deleted or (pod.is_gone and pod.ending is None):
         return Verdict(Cause.DELETED, f"Somebody deleted the pod of step {step}, {pod.name}.")
     return None
+
+
+def _not_begun(pod: StepPod, step: str, facts: Mapping[str, Fact]) -> Verdict:
+    """The pod failed, and the step's own container never ran."""
+    if pod.failed_init_container:
+        name, code = pod.failed_init_container
+        return Verdict(
+            Cause.CANNOT_START,
+            f"The init container {name} of step {step} ended with exit code {code}, so the step "
+            "was not begun.",
+            facts,
+        )
+    said = pod.message or pod.reason or "no reason is given"
+    return Verdict(Cause.EXIT_CODE, f"The pod of step {step} failed: {_sentence(said)}", facts)
 
 
 def _ended(ending: Ending, step: str, facts: Mapping[str, Fact]) -> Verdict:

@@ -23,7 +23,8 @@ Send = Callable[..., Any]
 """A list function of the Kubernetes client, such as `CoreV1Api.list_namespaced_pod`."""
 
 _WATCH_SECONDS: Final = 240
-_READ_GRACE_SECONDS: Final = 15
+# Bookmarks come about once a minute: a connection that is silent for longer is dead.
+_SILENCE_SECONDS: Final = 90
 _LIST_SECONDS: Final = 15
 _SHORTEST_BACKOFF_SECONDS: Final = 0.25
 _LONGEST_BACKOFF_SECONDS: Final = 5.0
@@ -220,7 +221,7 @@ class _Follower:
             allow_watch_bookmarks=True,
             timeout_seconds=_WATCH_SECONDS,
             _preload_content=False,
-            _request_timeout=(5, _WATCH_SECONDS + _READ_GRACE_SECONDS),
+            _request_timeout=(5, _SILENCE_SECONDS),
         )
         with closing(response):
             rest = b""
