@@ -12,6 +12,7 @@ import itertools
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.bench import measure, report
 from tests.e2e import cluster, team_code
@@ -21,9 +22,23 @@ from tests.e2e.installation import HELLO_NAMESPACE, PLATFORM, Installation
 
 # Code locations by the name of the executor that is measured there; see definitions.py.
 LOCATIONS = {"bulkhead": "bench", "one_process": "bench", "stock": "bench-stock"}
-GRAPHS = {"five_in_a_row": 1, "fifty_at_ten": 3}
-"""Each graph, and in which turns it is run: in each, in every third."""
 
+
+class Graph(NamedTuple):
+    """A graph of definitions.py, how it is run, and how often."""
+
+    name: str
+    abreast: int
+    """Steps that have a pod at the same time."""
+    every: int
+    """In each turn, in every third."""
+
+
+GRAPHS = (
+    Graph("five_in_a_row", 1, 1),
+    Graph("twenty_at_four", 4, 3),
+    Graph("fifty_at_ten", 10, 3),
+)
 QUOTA = {
     "requests.cpu": "8",
     "requests.memory": "16Gi",
@@ -83,23 +98,23 @@ def _deploy(platform: Installation) -> None:
 
 def _figures(dagster: Dagster, repeat: int) -> dict[tuple[str, str], list[measure.Figures]]:
     """All runs in turns, after one that pulls the image to the nodes and counts for nothing."""
-    _one(dagster, "fifty_at_ten", "bulkhead")
+    _one(dagster, GRAPHS[-1], "bulkhead")
     figures = defaultdict(list)
     for turn, graph, executor in itertools.product(range(repeat), GRAPHS, report.COLUMNS):
-        if turn % GRAPHS[graph]:
+        if turn % graph.every:
             continue
         started = time.monotonic()
-        figures[graph, executor].append(_one(dagster, graph, executor))
-        print(f"{turn + 1}/{repeat} {graph} {executor}: {time.monotonic() - started:.1f} s")
+        figures[graph.name, executor].append(_one(dagster, graph, executor))
+        print(f"{turn + 1}/{repeat} {graph.name} {executor}: {time.monotonic() - started:.1f} s")
     return figures
 
 
-def _one(dagster: Dagster, graph: str, executor: str) -> measure.Figures:
+def _one(dagster: Dagster, graph: Graph, executor: str) -> measure.Figures:
     return measure.run(
         dagster,
         LOCATIONS[executor],
-        f"{graph}_{executor}",
-        in_a_row=graph == "five_in_a_row",
+        f"{graph.name}_{executor}",
+        abreast=graph.abreast,
         pods=executor != "one_process",
     )
 

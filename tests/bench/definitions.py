@@ -49,12 +49,18 @@ def five_in_a_row() -> None:
 
 
 @dg.graph
+def twenty_at_four() -> None:
+    for number in range(1, 21):
+        begin.alias(f"step_{number}")()
+
+
+@dg.graph
 def fifty_at_ten() -> None:
     for number in range(1, 51):
         begin.alias(f"step_{number}")()
 
 
-GRAPHS = (five_in_a_row, fifty_at_ten)
+GRAPHS = (five_in_a_row, twenty_at_four, fifty_at_ten)
 
 if os.environ.get("BENCH_EXECUTOR") == "stock":
     from dagster_k8s import k8s_job_executor

@@ -11,10 +11,6 @@ if TYPE_CHECKING:
     from tests.e2e.dagster_client import Dagster
 
 
-ABREAST = 10
-"""How many of the fifty steps have a pod at the same time."""
-
-
 @dataclass(frozen=True)
 class Figures:
     """One run, in seconds."""
@@ -31,18 +27,20 @@ class Figures:
     """CPU-seconds of each step's pod by the end of its code; none where steps share a pod."""
 
 
-def run(dagster: Dagster, location: str, job: str, *, in_a_row: bool, pods: bool) -> Figures:
+def run(dagster: Dagster, location: str, job: str, *, abreast: int, pods: bool) -> Figures:
     """Run a job of `definitions.py` to its end and measure it.
 
     Args:
         dagster: the platform.
         location: the code location that has the job.
         job: its name.
-        in_a_row: each step starts when the one before has ended.
+        abreast: how many of its steps have a pod at the same time; 1: each starts when the one
+            before has ended.
         pods: each step has a pod of its own, so that the pod's CPU time is the step's.
     """
-    abreast = {} if in_a_row or not pods else {"execution": {"config": {"max_concurrent": ABREAST}}}
-    run_id = dagster.launch(location, job, abreast)
+    in_a_row = abreast == 1
+    config = {} if in_a_row or not pods else {"execution": {"config": {"max_concurrent": abreast}}}
+    run_id = dagster.launch(location, job, config)
     dagster.succeed(run_id, timeout=600)
     shown = dagster.run(run_id)
     events = dagster.events(run_id)

@@ -42,7 +42,7 @@ def _times(figures: Mapping[tuple[str, str], Sequence[Figures]]) -> list[str]:
         cells = [_cell(values[name], unit) for name in COLUMNS]
         return f"| {what} | {' | '.join(cells)} | {_ratio(values['bulkhead'], values['stock'])} |"
 
-    five, fifty = "five_in_a_row", "fifty_at_ten"
+    five, twenty, fifty = "five_in_a_row", "twenty_at_four", "fifty_at_ten"
     return [
         f"| median [min to max] | {' | '.join(COLUMNS.values())} | Bulkhead ÷ stock |",
         "|---|---|---|---|---|",
@@ -51,6 +51,7 @@ def _times(figures: Mapping[tuple[str, str], Sequence[Figures]]) -> list[str]:
         row("step's end → next step's first line", five, "between_steps", "s"),
         row("CPU of a step's pod", five, "cpu", "s"),
         row("whole run, 5 steps in a row", five, "whole", "s"),
+        row("whole run, 20 steps, 4 abreast", twenty, "whole", "s"),
         row("whole run, 50 steps, 10 abreast", fifty, "whole", "s"),
     ]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import uuid
 from collections import Counter
-from typing import TYPE_CHECKING
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from kubernetes import client
@@ -14,7 +16,7 @@ from tests.e2e.ledger import Ledger
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.e2e.cluster import Kube
     from tests.e2e.dagster_client import Dagster
@@ -40,53 +42,86 @@ def _repeats(dagster: Dagster, run: str) -> list[str]:
     return [e.message for e in dagster.events(run) if "bulkhead/repeat" in e.metadata]
 
 
-def _launch(dagster: Dagster, location: str, job: str, seconds: float = 20) -> str:
-    config = {"ops": {job: {"config": {"seconds": seconds}}}} if job == "worker" else {}
-    return dagster.launch(location, job, config)
+class Scene(NamedTuple):
+    """A run to whose step something was done, and what that step's pod was."""
+
+    run: str
+    pod: client.V1Pod
 
 
-@pytest.mark.timeout(300)
-def test_a_step_whose_node_is_drained_runs_again_elsewhere(
+@pytest.fixture(scope="module")
+def scenes(
     kube: Kube, dagster: Dagster, endings: str, ledger: Ledger
+) -> Iterator[dict[str, Future[Scene]]]:
+    """Runs whose step is drained or deleted while it works, all side by side, each to its end."""
+
+    def delete(pod: client.V1Pod, **options: int) -> None:
+        kube.core.delete_namespaced_pod(pod.metadata.name, NAMESPACE, **options)
+
+    def drain(pod: client.V1Pod) -> None:
+        with nodes.cordoned(kube, pod.spec.node_name):
+            nodes.evict(kube, pod)
+            until(lambda: _moved(kube, pod), 120, "the step to start elsewhere")
+
+    def play(job: str, act: Callable[[client.V1Pod], None]) -> Scene:
+        run = dagster.launch(endings, job)
+        pod = pods.step_pod(kube, NAMESPACE, run, job)
+        _begun(ledger, run, job)
+        act(pod)
+        dagster.succeed(run, 240)
+        return Scene(run, pod)
+
+    acts: dict[str, tuple[str, Callable[[client.V1Pod], None]]] = {
+        "drained": ("worker", drain),
+        "deleted": ("worker", delete),
+        "stubborn-deleted": ("stubborn", delete),
+        "stubborn-deleted-by-force": ("stubborn", partial(delete, grace_period_seconds=0)),
+    }
+    with ThreadPoolExecutor(len(acts)) as pool:
+        yield {name: pool.submit(play, *act) for name, act in acts.items()}
+
+
+def _run_of(pod: client.V1Pod) -> str:
+    return pod.metadata.labels[pods.RUN_ID]
+
+
+def _moved(kube: Kube, pod: client.V1Pod) -> bool | NotYet:
+    there = pods.step_pods(kube, NAMESPACE, _run_of(pod))
+    elsewhere = [
+        other
+        for other in there
+        if other.status.phase == "Running" and other.spec.node_name != pod.spec.node_name
+    ]
+    return bool(elsewhere) or NotYet([pods.describe(other) for other in there])
+
+
+@pytest.mark.timeout(360)
+def test_a_step_whose_node_is_drained_runs_again_elsewhere(
+    dagster: Dagster, ledger: Ledger, scenes: dict[str, Future[Scene]]
 ) -> None:
-    run = _launch(dagster, endings, "worker")
-    pod = pods.step_pod(kube, NAMESPACE, run, "worker")
-    _begun(ledger, run, "worker")
-    with nodes.cordoned(kube, pod.spec.node_name):
-        nodes.evict(kube, pod)
-        dagster.succeed(run, 200)
+    run, pod = scenes["drained"].result()
     (said,) = _repeats(dagster, run)
     assert said.startswith(f"Step worker was evicted from node {pod.spec.node_name}: ")
     assert said.endswith("It is repeated (1 of 3 times); its own retries are not used up.")
     assert Counter(row.what for row in ledger.rows(run)) == {"begun": 2, "done": 1}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(360)
 def test_a_step_whose_pod_somebody_deletes_runs_again(
-    kube: Kube, dagster: Dagster, endings: str, ledger: Ledger
+    dagster: Dagster, ledger: Ledger, scenes: dict[str, Future[Scene]]
 ) -> None:
-    run = _launch(dagster, endings, "worker")
-    pod = pods.step_pod(kube, NAMESPACE, run, "worker")
-    _begun(ledger, run, "worker")
-    kube.core.delete_namespaced_pod(pod.metadata.name, NAMESPACE)
-    dagster.succeed(run, 200)
+    run, pod = scenes["deleted"].result()
     (said,) = _repeats(dagster, run)
     assert said.startswith(f"Somebody deleted the pod of step worker, {pod.metadata.name}.")
     assert Counter(row.what for row in ledger.rows(run)) == {"begun": 2, "done": 1}
 
 
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("grace", [None, 0], ids=["deleted", "deleted-by-force"])
+@pytest.mark.timeout(360)
+@pytest.mark.parametrize("scene", ["stubborn-deleted", "stubborn-deleted-by-force"])
 def test_a_step_that_ignores_the_signal_to_end_never_runs_twice_at_once(
-    kube: Kube, dagster: Dagster, endings: str, ledger: Ledger, grace: int | None
+    ledger: Ledger, scenes: dict[str, Future[Scene]], scene: str
 ) -> None:
-    run = _launch(dagster, endings, "stubborn")
-    pod = pods.step_pod(kube, NAMESPACE, run, "stubborn")
-    _begun(ledger, run, "stubborn")
-    options = {} if grace is None else {"grace_period_seconds": grace}
-    kube.core.delete_namespaced_pod(pod.metadata.name, NAMESPACE, **options)
-    dagster.succeed(run, 240)
-    rows = ledger.rows(run)
+    rows = ledger.rows(scenes[scene].result().run)
     _, again = [index for index, row in enumerate(rows) if row.what == "begun"]
     assert [row.what for row in rows[again:]].count("done") == 1
     second = [row.at for row in rows[again:] if row.what == "at work"]
@@ -173,12 +208,26 @@ def test_a_step_that_makes_room_for_a_more_urgent_pod_runs_again(  # noqa: PLR09
 
 @pytest.mark.timeout(420)
 def test_a_step_on_a_node_that_falls_silent_is_not_run_elsewhere_while_it_may_still_run(
-    kube: Kube, dagster: Dagster, endings: str, ledger: Ledger
+    kube: Kube, platform: Installation, dagster: Dagster, endings: str, ledger: Ledger
 ) -> None:
-    run = _launch(dagster, endings, "worker", seconds=110)
-    pod = pods.step_pod(kube, NAMESPACE, run, "worker")
+    """The node is not the database's: without one, nothing could be told."""
+    (database,) = pods.of_component(kube, platform.namespace, platform.release, "database")
+    node = next(
+        each.metadata.name
+        for each in kube.core.list_node().items
+        if each.metadata.name != database.spec.node_name
+    )
+    there = {"pod_spec_config": {"node_selector": {"kubernetes.io/hostname": node}}}
+    run = dagster.launch(
+        endings,
+        "worker",
+        {
+            "ops": {"worker": {"config": {"seconds": 110}}},
+            "execution": {"config": {"per_step_k8s_config": {"worker": there}}},
+        },
+    )
+    pods.step_pod(kube, NAMESPACE, run, "worker")
     _begun(ledger, run, "worker")
-    node = pod.spec.node_name
     with nodes.shell(kube, node) as shell:
         # The node itself does both: with its kubelet down, no shell can be had there.
         nodes.on_node(

@@ -1,5 +1,6 @@
 """What a container used, read from cgroups as kernels lay them out."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -278,3 +279,23 @@ def test_more_memory_is_asked_for_when_it_goes_fast(tmp_path: Path) -> None:
     use(root, 140 * MIB)
     wait_for(lambda: bool(asked))
     meter.stop()
+
+
+def test_the_peak_is_seen_while_an_answer_is_awaited(tmp_path: Path) -> None:
+    root = cgroup(tmp_path, V2)
+    asked, answered = threading.Event(), threading.Event()
+
+    def grow() -> int:
+        asked.set()
+        answered.wait(10)
+        return 0
+
+    meter = UsageMeter(root, grow)
+    use(root, 200 * MIB)
+    meter.start()
+    assert asked.wait(10)
+    use(root, 250 * MIB)
+    wait_for(lambda: meter._peak == 250 * MIB)
+    use(root, 100 * MIB)
+    answered.set()
+    assert meter.stop().peak_memory == 250 * MIB

@@ -160,8 +160,8 @@ class IsolatedStepHandler(K8sStepHandler):
             limits = manifest.limits_of(settings)
             refusal = self._ceiling.refusal(launch.step, manifest.resources_of(settings))
             if refusal:
-                asked = {f"{resource}_limit": str(amount) for resource, amount in limits.items()}
-                return Verdict(Cause.ABOVE_CEILING, refusal, {**facts, **asked})
+                shown = {f"{resource}_limit": str(amount) for resource, amount in limits.items()}
+                return Verdict(Cause.ABOVE_CEILING, refusal, {**facts, **shown})
             if "memory" in limits:
                 refuse_too_little_memory(parse_bytes(limits["memory"]))
             launch.job = manifest.step_job(

@@ -4,6 +4,7 @@ https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files and
 https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
 """
 
+import math
 import threading
 import time
 from collections import deque
@@ -83,10 +84,15 @@ class UsageMeter:
     def _sample(self) -> None:
         while not self._stop.wait(1 / _SAMPLES_PER_SECOND):
             used = self._look()
-            if self._grow and self._is_near_limit(used) and time.monotonic() >= self._next_ask:
-                if self._grow() is None:
-                    self._grow = None
-                self._next_ask = time.monotonic() + _ASK_SECONDS
+            if self._grow and time.monotonic() >= self._next_ask and self._is_near_limit(used):
+                self._next_ask = math.inf
+                # Beside the looks: an answer may take seconds, and the peak come meanwhile.
+                threading.Thread(target=self._ask, args=[self._grow], daemon=True).start()
+
+    def _ask(self, grow: Callable[[], int | None]) -> None:
+        if grow() is None:
+            self._grow = None
+        self._next_ask = time.monotonic() + _ASK_SECONDS
 
     def _look(self) -> int:
         used = (self._cgroup and self._cgroup.working_set()) or 0

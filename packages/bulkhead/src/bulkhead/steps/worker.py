@@ -7,6 +7,7 @@ step that the cluster ends is not failed here: the run judges it, and has it rep
 """
 
 import base64
+import gc
 import os
 import sys
 import zlib
@@ -14,12 +15,13 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from bulkhead.steps import growth_channel
+from bulkhead.steps.usage import Usage, UsageMeter
+
 if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
     from dagster._core.execution.plan.state import KnownExecutionState
     from dagster._grpc.types import ExecuteStepArgs
-
-    from bulkhead.steps.usage import Usage
 
 COMMAND: Final = ["python", "-m", "bulkhead.steps.worker"]
 """What a step's pod runs; its arguments come as `DAGSTER_COMPRESSED_EXECUTE_STEP_ARGS`."""
@@ -37,21 +39,21 @@ _TERMINATED: Final = 143  # 128 and SIGTERM
 
 def main() -> None:
     """Run the step that the environment names, and end the process."""
-    from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handlers
-
-    setup_interrupt_handlers()
-    with capture_interrupts():
-        sys.exit(_run())
-
-
-def _run() -> int:
-    from bulkhead.steps import growth_channel
-    from bulkhead.steps.usage import UsageMeter
-
+    # What is imported stays; to look through it for garbage again and again takes a quarter of the
+    # CPU time of a start (0.80 instead of 1.06 s, medians of 4 in turns).
+    gc.disable()
     # Before anything else is loaded: that takes most of the memory of a small step.
     meter = UsageMeter(grow=growth_channel.ask_for_more if growth_channel.may_ask() else None)
     meter.start()
 
+    from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handlers
+
+    setup_interrupt_handlers()
+    with capture_interrupts():
+        sys.exit(_run(meter))
+
+
+def _run(meter: UsageMeter) -> int:
     from dagster import DagsterInstance
     from dagster._core.errors import DagsterExecutionInterruptedError
     from dagster._grpc.types import ExecuteStepArgs
@@ -167,6 +169,8 @@ def _run_plan(args: "ExecuteStepArgs", instance: "DagsterInstance", run: "Dagste
         known_state=_without_repeats(args),
         repository_load_data=load_data,
     )
+    gc.freeze()
+    gc.enable()
     for _ in execute_plan_iterator(
         plan,
         job,
@@ -219,7 +223,7 @@ def _ended_steps_left_to_the_run(instance: "DagsterInstance", run_id: str) -> Ge
         instance.handle_new_event = handle
 
 
-def _report(usage: "Usage", instance: "DagsterInstance", run: "DagsterRun", step_key: str) -> None:
+def _report(usage: Usage, instance: "DagsterInstance", run: "DagsterRun", step_key: str) -> None:
     """Write down what the step used; a step is not failed for want of these figures."""
     from dagster import DagsterError
     from dagster._core.events import EngineEventData
