@@ -53,6 +53,7 @@ RUN_RIGHTS = permissions.rights(
     {
         "batch/jobs": "get list watch create patch delete",
         "batch/jobs/status": "get",
+        "pods/resize": "patch",  # growth of a step while it runs
         "pods": "get list watch delete",
         "pods/log": "get",
         "events": "get list watch",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
@@ -129,3 +130,15 @@ def _nothing_runs(kube: Kube, run: str) -> bool | NotYet:
         if pod.status.phase in {"Pending", "Running"}
     ]
     return not alive or NotYet(alive)
+
+
+@pytest.mark.timeout(300)
+def test_a_run_whose_own_pod_is_killed_for_memory_says_so(dagster: Dagster, endings: str) -> None:
+    """All steps in the run's own pod, which is too small for this one."""
+    in_run_pod = {"execution": {"config": {"in_process": {}}}}
+    run = dagster.launch(endings, "hog", in_run_pod, {"dagster/max_retries": "0"})
+    assert dagster.finish(run, 240) == "FAILURE"
+    said = "\n".join(f"{e.message} {e.error}" for e in dagster.events(run))
+    assert re.search(
+        r"The run's own pod dagster-run-\S+ was killed for memory: it used all of its 512Mi", said
+    ), said
