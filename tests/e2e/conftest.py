@@ -23,6 +23,7 @@ from tests.e2e.installation import (
     bare_values,
     hello_values,
 )
+from tests.e2e.ledger import Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -156,6 +157,14 @@ def endings(platform: Installation, registered: dict[str, Any]) -> str:
 def tight(platform: Installation, registered: dict[str, Any]) -> str:
     """The same steps under a low ceiling and a low quota."""
     return _with_steps_code(platform, "tight", registered["tight"]["namespace"])
+
+
+@pytest.fixture(scope="session")
+def ledger(kube: Kube, platform: Installation) -> Ledger:
+    """Where the steps write down that they ran."""
+    ledger = Ledger(kube, platform)
+    ledger.create()
+    return ledger
 
 
 def _with_steps_code(platform: Installation, name: str, namespace: str) -> str:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e import pods
 from tests.e2e.dagster_client import ENDED
-from tests.e2e.ledger import Ledger
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
     from tests.e2e.cluster import Kube
     from tests.e2e.dagster_client import Dagster
-    from tests.e2e.installation import Installation
+    from tests.e2e.ledger import Ledger
 
 NAMESPACE = "bulkhead-steps"
 MOST_OF_A_STEP, MOST_OF_A_RUN, MOST = 2, 4, 100
@@ -22,10 +21,9 @@ MOST_OF_A_STEP, MOST_OF_A_RUN, MOST = 2, 4, 100
 
 @pytest.mark.timeout(600)
 def test_fifty_steps_abreast_need_fewer_than_100_connections(
-    kube: Kube, platform: Installation, dagster: Dagster, endings: str
+    kube: Kube, dagster: Dagster, endings: str, ledger: Ledger
 ) -> None:
     """PostgreSQL's own default is 100 for all."""
-    ledger = Ledger(kube, platform)
     run = dagster.launch(endings, "fifty_abreast")
     most: Counter[str] = Counter()
     together = 0

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from kubernetes import client
 from tests.e2e import nodes, pods
-from tests.e2e.ledger import Ledger
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
@@ -21,16 +20,9 @@ if TYPE_CHECKING:
     from tests.e2e.cluster import Kube
     from tests.e2e.dagster_client import Dagster
     from tests.e2e.installation import Installation
+    from tests.e2e.ledger import Ledger
 
 NAMESPACE = "bulkhead-steps"
-
-
-@pytest.fixture(scope="module")
-def ledger(kube: Kube, platform: Installation) -> Ledger:
-    """Where the steps write down that they ran."""
-    ledger = Ledger(kube, platform)
-    ledger.create()
-    return ledger
 
 
 def _begun(ledger: Ledger, run: str, step: str) -> None:

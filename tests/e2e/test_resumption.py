@@ -11,7 +11,6 @@ import pytest
 from kubernetes.client.exceptions import ApiException
 from tests.e2e import pods
 from tests.e2e.dagster_client import ENDED
-from tests.e2e.ledger import Ledger
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.cluster import Kube
     from tests.e2e.dagster_client import Dagster, Event
-    from tests.e2e.installation import Installation
+    from tests.e2e.ledger import Ledger
 
 NAMESPACE = "bulkhead-steps"
 STEPS = {"first", "left", "right", "at_second_attempt", "last"}
@@ -52,14 +51,6 @@ MOMENTS: dict[str, Callable[[list[Event]], bool]] = {
     "during-a-retry": _in_retry,
     "at-the-end": _at_the_end,
 }
-
-
-@pytest.fixture(scope="module")
-def ledger(kube: Kube, platform: Installation) -> Ledger:
-    """Where the steps write down that they ran."""
-    ledger = Ledger(kube, platform)
-    ledger.create()
-    return ledger
 
 
 @pytest.fixture(scope="module")

@@ -147,7 +147,6 @@ class IsolatedStepHandler(K8sStepHandler):
     def _prepare(self, launch: Launch, context: StepHandlerContext) -> Verdict | None:
         """Compute the Job; what is asked for is judged before anything is made."""
         cluster = self._reach(context)
-        facts = {"attempt": launch.attempt}
         try:
             asked = StepResources.of_tags(context.step_tags[launch.step])
             settings = manifest.container_context(
@@ -161,7 +160,7 @@ class IsolatedStepHandler(K8sStepHandler):
             refusal = self._ceiling.refusal(launch.step, manifest.resources_of(settings))
             if refusal:
                 shown = {f"{resource}_limit": str(amount) for resource, amount in limits.items()}
-                return Verdict(Cause.ABOVE_CEILING, refusal, {**facts, **shown})
+                return Verdict(Cause.ABOVE_CEILING, refusal, shown)
             if "memory" in limits:
                 refuse_too_little_memory(parse_bytes(limits["memory"]))
             launch.job = manifest.step_job(
@@ -175,7 +174,7 @@ class IsolatedStepHandler(K8sStepHandler):
             )
         except (StepResourcesError, QuantityError, manifest.ImageError) as error:
             sentence = f"Step {launch.step} can't be started: {error}."
-            return Verdict(Cause.NONSENSE, sentence, facts)
+            return Verdict(Cause.NONSENSE, sentence)
         return None
 
     def _let_grow(
@@ -255,7 +254,6 @@ class IsolatedStepHandler(K8sStepHandler):
         return Verdict(
             Cause.DELETED,
             f"The Job of step {launch.step}, {launch.job_name}, is gone, and its pod with it.",
-            {"attempt": launch.attempt},
         )
 
     def _judge_ended_pod(self, launch: Launch, pod: StepPod, jobs: StepJobs) -> Verdict | None:
@@ -334,7 +332,6 @@ class IsolatedStepHandler(K8sStepHandler):
             launch.verdict = Verdict(
                 Cause.DELETED,
                 f"The pod of step {launch.step} was deleted while its run was interrupted.",
-                {"attempt": launch.attempt},
             )
         launch.is_created = True
         self._launches[launch.step] = launch

@@ -94,7 +94,6 @@ def kubernetes_executor(
         # In the multiprocess executor 0 means as many as there are processors: no limit of its own.
         max_concurrent=config.get("max_concurrent") or None,
         tag_concurrency_limits=config.get("tag_concurrency_limits"),
-        should_verify_step=True,
         step_dependency_config=StepDependencyConfig.from_config(
             config.get("step_dependency_config")
         ),

@@ -39,9 +39,8 @@ class Usage:
 class UsageMeter:
     """Looks at the container's memory ten times a second, for its peak and for its growth.
 
-    The kernel keeps no such peak.
-    Its own peak counts the page cache too, which grows up to the limit with every file that is
-    read and tells nothing of what a step needs. A look costs some 50 µs.
+    The kernel's own peak counts the page cache too, which grows up to the limit with every file
+    that is read and tells nothing of what a step needs. A look costs some 50 µs.
 
     Near the limit, and where a step may grow, more is asked for: when less than a quarter is left,
     or less than what was taken in the last second.
