@@ -3,14 +3,13 @@
 How many there were is read from the server's own log.
 """
 
-import importlib.util
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,25 +18,13 @@ from dagster import AssetKey, AssetMaterialization, DagsterEvent, DagsterEventTy
 from dagster._core.events import StepMaterializationData
 from dagster._core.test_utils import create_run_for_test
 from dagster_postgres import PostgresRunStorage, PostgresScheduleStorage
+from packages.bulkhead.tests.postgresql_server import Database
 from sqlalchemy.exc import OperationalError
 
 from bulkhead.steps import connections
 from bulkhead.steps.connections import keep_connections
 
 DEADLINE_SECONDS = 10
-
-
-def load(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("servers", path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-servers = load(Path(__file__).parents[1] / "test_migrate" / "conftest.py")
-postgresql = servers.postgresql
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -54,7 +41,7 @@ class Client:
         self.server = server
         self._name = name
         self._sessions = f"FROM pg_stat_activity WHERE application_name = '{name}'"
-        self._database = servers.Database(server, "postgres", home)
+        self._database = Database(server, "postgres", home)
         self.url = f"{self._database.url}?application_name={name}"
         self._database.url = self.url
         self._database.configure()
@@ -96,7 +83,7 @@ class Client:
 def server(postgresql: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A server that has Dagster's tables and writes down who connects."""
     home = tmp_path_factory.mktemp("home")
-    database = servers.Database(postgresql, "postgres", home)
+    database = Database(postgresql, "postgres", home)
     database.configure(autocreate=True)
     with DagsterInstance.from_config(str(home)):
         pass

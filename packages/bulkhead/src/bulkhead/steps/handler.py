@@ -96,14 +96,19 @@ class IsolatedStepHandler(K8sStepHandler):
         """Return the largest step that is allowed here."""
         return self._ceiling
 
-    def settle(self) -> None:
+    def settle(self) -> bool:
         """Note which pods are over by now, before the event log is read.
 
         Only these are judged afterwards: a step writes its end to the log before its process ends,
         so one that is over and not in the log then will never be.
+
+        Returns:
+            Whether there are more than the last time.
         """
+        before = self._settled
         if self._cluster:
             self._settled = self._cluster.watch.ended()
+        return not self._settled <= before
 
     def verdict(self, step_key: str) -> Verdict | None:
         """Return why the step was called unhealthy."""

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, cast
 
 from dagster import (
@@ -30,6 +30,7 @@ from dagster_k8s.job import UserDefinedDagsterK8sConfig
 from dagster_shared.error import SerializableErrorInfo
 
 from bulkhead.steps.connections import keep_connections
+from bulkhead.steps.event_tail import EventTail
 from bulkhead.steps.handler import IsolatedStepHandler, Patience
 from bulkhead.steps.history import History, Repeat, grown_memory
 from bulkhead.steps.quantities import exact_bytes, parse_bytes
@@ -154,20 +155,18 @@ class IsolatedStepExecutor(StepDelegatingExecutor):
         self._handler = handler
         self._history = history
         self._max_infrastructure_repeats = max_infrastructure_repeats
+        self._tail: EventTail | None = None
         self._adapts = sleep_seconds is None
         self._last_event = time.monotonic()
 
     def _pop_events(
         self, instance: DagsterInstance, run_id: str, seen_storage_ids: set[int]
-    ) -> Sequence[DagsterEvent]:
+    ) -> list[DagsterEvent]:
         """Return all events that have come; what ended before this is judged after it."""
-        self._handler.settle()
-        events: list[DagsterEvent] = []
-        while True:
-            some = super()._pop_events(instance, run_id, seen_storage_ids)
-            events.extend(some)
-            if len(some) < self._pop_events_limit:
-                break
+        del seen_storage_ids  # the tail knows
+        if self._tail is None:
+            self._tail = EventTail(instance, run_id, self._pop_events_limit)
+        events = self._tail.read(from_further_back=self._handler.settle())
         self._history.observe(events)
         now = time.monotonic()
         if events:

