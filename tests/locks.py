@@ -21,7 +21,7 @@ def sources() -> dict[Path, list[str]]:
 
     A code location's image holds `bulkhead` too, so its dependencies belong in that lock.
     """
-    folders = [*ROOT.glob("user_code/*"), *ROOT.glob("tests/e2e/locations/*")]
+    folders = [*ROOT.glob("user_code/*"), *ROOT.glob("tests/*/locations/*")]
     projects = [
         folder.relative_to(ROOT) for folder in folders if (folder / "pyproject.toml").exists()
     ]

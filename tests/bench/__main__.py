@@ -14,18 +14,22 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
 from tests.bench import measure, report
-from tests.e2e import cluster, team_code
+from tests.e2e import cluster
 from tests.e2e.dagster_client import Dagster, ServiceProxy
 from tests.e2e.helm import Helm
 from tests.e2e.installation import HELLO_NAMESPACE, PLATFORM, Installation
 
-# Code locations by the name of the executor that is measured there; see definitions.py.
+# Code locations by the name of the executor that is measured there; see locations/bench.
 LOCATIONS = {"bulkhead": "bench", "one_process": "bench", "stock": "bench-stock"}
 
 
+FOLDER = Path(__file__).parent / "locations" / "bench"
+
+
 class Graph(NamedTuple):
-    """A graph of definitions.py, how it is run, and how often."""
+    """A graph of its definitions, how it is run, and how often."""
 
     name: str
     abreast: int
@@ -88,11 +92,10 @@ def _namespace(location: str) -> str:
 
 
 def _deploy(platform: Installation) -> None:
-    source = Path(__file__).with_name("definitions.py").read_text()
+    values = yaml.safe_load((FOLDER / "values.yaml").read_text())
     stock = [{"name": "BENCH_EXECUTOR", "value": "stock"}]
     for location, environment in ((LOCATIONS["bulkhead"], []), (LOCATIONS["stock"], stock)):
-        values = team_code.values(platform.kube, _namespace(location), source)
-        platform.deploy(location, _namespace(location), "hello", {**values, "env": environment})
+        platform.deploy(location, _namespace(location), FOLDER.name, {**values, "env": environment})
         platform.dagster.loaded(location)
 
 

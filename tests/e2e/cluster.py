@@ -110,7 +110,7 @@ def connect() -> Kube:
 
 @cache
 def images() -> dict[str, str]:
-    """References of the images by short name, as `make images --tests` wrote them."""
+    """References of the images by short name, as `bulkhead-kind images` wrote them."""
     path = Path(os.environ.get("BULKHEAD_IMAGES") or BUILD / "images.json")
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist; run `make images`")

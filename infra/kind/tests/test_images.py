@@ -91,6 +91,11 @@ def test_the_list_of_code_locations_is_the_folders_of_user_code() -> None:
 
 
 def test_the_shipped_images_have_distinct_names() -> None:
-    folders = [*images.code_locations(), *images.test_locations()]
+    tests = images.REPOSITORY / "tests"
+    folders = [
+        *images.code_locations(),
+        *images.code_locations(tests / "e2e" / "locations"),
+        *images.code_locations(tests / "bench" / "locations"),
+    ]
     made = [*images.platform_images(), *images.location_images(folders)]
     assert len({image.name for image in made}) == len(made)

@@ -67,7 +67,7 @@ def up_command(kubeconfig: Path | None, *, no_run: bool) -> None:
     began = time.monotonic()
     progress = Progress(LOGS)
     target = up.prepare(progress, kubeconfig)
-    references = up.build_images(progress, target, tests=False)
+    references = up.build_images(progress, target)
     up.install(progress, target, references)
     succeeded = no_run or up.show(progress, target, references)
     progress.say(f"Up after {time.monotonic() - began:.0f} s")
@@ -77,12 +77,16 @@ def up_command(kubeconfig: Path | None, *, no_run: bool) -> None:
 
 @main.command("images")
 @KUBECONFIG_OPTION
-@click.option("--tests", is_flag=True, help="Also those that only the tests install.")
-def images_command(kubeconfig: Path | None, *, tests: bool) -> None:
+@click.option(
+    "--also",
+    type=click.Path(exists=True, file_okay=False, resolve_path=True, path_type=Path),
+    help="A folder with more code locations to build, such as those of the tests.",
+)
+def images_command(kubeconfig: Path | None, also: Path | None) -> None:
     """Build and push what has changed; show how large the images are."""
     progress = Progress(LOGS)
     target = up.prepare(progress, kubeconfig)
-    references = up.build_images(progress, target, tests=tests)
+    references = up.build_images(progress, target, also=also)
     progress.console.print(up.sizes(target, sorted(references)))
 
 

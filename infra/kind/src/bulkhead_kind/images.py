@@ -35,15 +35,9 @@ class Image:
     arguments: Mapping[str, str]
 
 
-def code_locations() -> list[Path]:
-    """The folders of the code locations that ship with the project: the one list of them."""
-    return _with_pyproject(REPOSITORY / "user_code")
-
-
-def test_locations() -> list[Path]:
-    """The folders of the code locations that only the tests and the benchmark install."""
-    locations = _with_pyproject(REPOSITORY / "tests" / "e2e" / "locations")
-    return [*locations, *_with_pyproject(REPOSITORY / "tests" / "bench" / "locations")]
+def code_locations(parent: Path = REPOSITORY / "user_code") -> list[Path]:
+    """The folders of the code locations in a folder; those in `user_code/` are installed."""
+    return _with_pyproject(parent)
 
 
 def platform_images() -> list[Image]:

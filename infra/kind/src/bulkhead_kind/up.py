@@ -81,12 +81,21 @@ def our_cluster(progress: Progress) -> Cluster:
     return Cluster(tools.helm(progress), tools.kubectl(progress), KUBECONFIG)
 
 
-def build_images(progress: Progress, target: Target, *, tests: bool) -> dict[str, str]:
-    """Build and push the platform's and every code location's image; with `tests`, theirs too.
+def build_images(progress: Progress, target: Target, *, also: Path | None = None) -> dict[str, str]:
+    """Build and push the platform's and every code location's image.
 
-    Returns each image's reference by digest. Raises StepError when one fails.
+    Args:
+        progress: shows the steps.
+        target: where to push.
+        also: a folder with more code locations, which are built and not installed.
+
+    Returns:
+        Each image's reference by digest.
+
+    Raises:
+        StepError: a build or a push failed.
     """
-    folders = [*images.code_locations(), *(images.test_locations() if tests else [])]
+    folders = [*images.code_locations(), *(images.code_locations(also) if also else [])]
     return images.ensure(
         progress,
         target.engine,

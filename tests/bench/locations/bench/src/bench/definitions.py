@@ -1,8 +1,7 @@
 """What is measured: steps that do nothing, under three executors.
 
-It is loaded by code servers in the cluster, from a ConfigMap beside the image of `hello`: by one
-for the jobs of Dagster's own executor and by another for the rest, because naming that executor
-imports the Kubernetes client into every step of the location.
+Two code locations load it: one for the jobs of Dagster's own executor and one for the rest, because
+naming that executor imports the Kubernetes client into every step of the location.
 
 Every step reports when its first line ran and, where it has a pod of its own, what that pod had
 cost by then; the times of Dagster's own events come from the run's log.
