@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kubernetes import client
 from tests.e2e import pods
@@ -30,6 +30,25 @@ def cordoned(kube: Kube, node: str) -> Iterator[None]:
         yield
     finally:
         kube.core.patch_node(node, {"spec": {"unschedulable": False}})
+
+
+@contextmanager
+def out_of_service(kube: Kube, node: str) -> Iterator[None]:
+    """Say that a node that is not ready is off: the cluster gives its pods up.
+
+    https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#non-graceful-node-shutdown
+    """
+    taint = {"key": "node.kubernetes.io/out-of-service", "value": "off", "effect": "NoExecute"}
+
+    def others() -> list[Any]:
+        taints = kube.core.read_node(node).spec.taints or []
+        return [each for each in taints if each.key != taint["key"]]
+
+    kube.core.patch_node(node, {"spec": {"taints": [*others(), taint]}})
+    try:
+        yield
+    finally:
+        kube.core.patch_node(node, {"spec": {"taints": others()}})
 
 
 def evict(kube: Kube, pod: client.V1Pod) -> None:

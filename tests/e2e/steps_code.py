@@ -187,20 +187,48 @@ def cheat(context: dg.OpExecutionContext) -> None:
     context.add_output_metadata(said)
 
 
+# --- Walls ------------------------------------------------------------------------------------
+
+
+@dg.op(tags=SMALL)
+def prowler(context: dg.OpExecutionContext) -> None:
+    """Looks through the whole file system for what it may write to."""
+    found = set()
+    for folder, folders, files in os.walk("/"):
+        if folder == "/":
+            folders[:] = set(folders) - {"dev", "proc", "sys"}
+        if os.access(folder, os.W_OK):
+            found.add(folder)
+            folders.clear()
+        else:
+            paths = {f"{folder}/{name}" for name in files}
+            found |= {path for path in paths if os.access(path, os.W_OK)}
+    context.add_output_metadata({"found": sorted(found)})
+
+
 # --- Disruptions ------------------------------------------------------------------------------
+
+
+def ledger() -> psycopg2.extensions.connection:
+    """Connect to the database; names take their time to be found when a node has just come back."""
+    patience = time.monotonic() + 60
+    while True:
+        try:
+            return psycopg2.connect(
+                host="bulkhead-postgresql.bulkhead.svc",
+                dbname="bulkhead",
+                user=os.environ["DAGSTER_PG_USERNAME"],
+                password=os.environ["DAGSTER_PG_PASSWORD"],
+            )
+        except psycopg2.OperationalError:
+            if time.monotonic() > patience:
+                raise
+        time.sleep(0.5)
 
 
 def note(context: dg.OpExecutionContext, what: str) -> None:
     """Add a row: it stays, whatever becomes of the step."""
-    with (
-        psycopg2.connect(
-            host="bulkhead-postgresql.bulkhead.svc",
-            dbname="bulkhead",
-            user=os.environ["DAGSTER_PG_USERNAME"],
-            password=os.environ["DAGSTER_PG_PASSWORD"],
-        ) as connection,
-        connection.cursor() as cursor,
-    ):
+    with ledger() as connection, connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO e2e_steps (run, step, what) VALUES (%s, %s, %s)",
             (context.run_id, context.get_step_execution_context().step.key, what),
@@ -320,6 +348,7 @@ defs = dg.Definitions(
                 grower_once,
                 slow_grower,
                 cheat,
+                prowler,
                 worker,
                 stubborn,
             ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import uuid
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tests.e2e.ledger import Ledger
 
 NAMESPACE = "bulkhead-steps"
+HOSTNAME = "kubernetes.io/hostname"
 
 
 def _begun(ledger: Ledger, run: str, step: str) -> None:
@@ -202,14 +204,8 @@ def test_a_step_that_makes_room_for_a_more_urgent_pod_runs_again(  # noqa: PLR09
 def test_a_step_on_a_node_that_falls_silent_is_not_run_elsewhere_while_it_may_still_run(
     kube: Kube, platform: Installation, dagster: Dagster, endings: str, ledger: Ledger
 ) -> None:
-    """The node is not the database's: without one, nothing could be told."""
-    (database,) = pods.of_component(kube, platform.namespace, platform.release, "database")
-    node = next(
-        each.metadata.name
-        for each in kube.core.list_node().items
-        if each.metadata.name != database.spec.node_name
-    )
-    there = {"pod_spec_config": {"node_selector": {"kubernetes.io/hostname": node}}}
+    node, _ = _expendable_node(kube, platform)
+    there = {"pod_spec_config": {"node_selector": {HOSTNAME: node}}}
     run = dagster.launch(
         endings,
         "worker",
@@ -234,6 +230,56 @@ def test_a_step_on_a_node_that_falls_silent_is_not_run_elsewhere_while_it_may_st
     dagster.succeed(run, 200)
     assert Counter(row.what for row in ledger.rows(run)) == {"begun": 1, "done": 1}
     assert not _repeats(dagster, run)
+
+
+@pytest.mark.timeout(480)
+def test_a_step_whose_node_is_gone_for_good_runs_again_elsewhere(
+    kube: Kube, platform: Installation, dagster: Dagster, endings: str, ledger: Ledger
+) -> None:
+    """Its processes end with its node, and a person says that this node is out of service."""
+    node, other = _expendable_node(kube, platform)
+    there = {"key": HOSTNAME, "operator": "In", "values": [node]}
+    preferred = [{"weight": 100, "preference": {"match_expressions": [there]}}]
+    affinity = {"preferred_during_scheduling_ignored_during_execution": preferred}
+    config = {"pod_spec_config": {"affinity": {"node_affinity": affinity}}}
+    run_elsewhere = {"pod_spec_config": {"node_selector": {HOSTNAME: other}}}
+    run = dagster.launch(
+        endings,
+        "worker",
+        {
+            "ops": {"worker": {"config": {"seconds": 45}}},
+            "execution": {"config": {"per_step_k8s_config": {"worker": config}}},
+        },
+        tags={"dagster-k8s/config": json.dumps(run_elsewhere)},
+    )
+    pod = pods.step_pod(kube, NAMESPACE, run, "worker")
+    assert pod.spec.node_name == node
+    _begun(ledger, run, "worker")
+    with nodes.shell(kube, node) as shell:
+        # In the name of a pod's cgroup its id has no dashes.
+        of_pod = pod.metadata.uid.replace("-", "_")
+        kill = f"grep -l {of_pod} /proc/[0-9]*/cgroup | cut -d/ -f3 | xargs kill -9"
+        nodes.on_node(
+            kube,
+            shell,
+            "systemd-run --on-active=150 systemctl start kubelet && "
+            f"systemd-run --on-active=2 sh -c 'systemctl stop kubelet; {kill}'",
+        )
+        nodes.ready(kube, node, wanted=False, timeout=120)
+        with nodes.out_of_service(kube, node):
+            until(lambda: _moved(kube, pod), 120, "the step to start elsewhere")
+            dagster.succeed(run, 120)
+            nodes.ready(kube, node, wanted=True, timeout=180)
+    (said,) = _repeats(dagster, run)
+    assert said.startswith(f"Step worker lost its node {node}.")
+    assert Counter(row.what for row in ledger.rows(run)) == {"begun": 2, "done": 1}
+
+
+def _expendable_node(kube: Kube, platform: Installation) -> tuple[str, str]:
+    """A node without the database, for without that nothing could be told; and the database's."""
+    (database,) = pods.of_component(kube, platform.namespace, platform.release, "database")
+    there = {node.metadata.name for node in kube.core.list_node().items}
+    return min(there - {database.spec.node_name}), database.spec.node_name
 
 
 def _told_of_silence(dagster: Dagster, run: str) -> bool:

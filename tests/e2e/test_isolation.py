@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from tests.e2e.installation import Installation
 
 
+@pytest.mark.timeout(180)
+def test_a_step_may_write_to_its_home_and_to_folders_for_passing_things_and_nowhere_else(
+    dagster: Dagster, endings: str
+) -> None:
+    """Its pod mounts nothing, so this is the image: neither code nor libraries can be changed."""
+    run = dagster.launch(endings, "prowler")
+    dagster.succeed(run)
+    (found,) = [e.metadata["found"] for e in dagster.events(run) if "found" in e.metadata]
+    assert set(found) == {"/opt/dagster/home", "/run/lock", "/tmp", "/var/tmp"}
+
+
 @pytest.mark.timeout(300)
 def test_a_step_over_its_memory_is_killed_while_another_locations_run_goes_on_and_succeeds(
     kube: Kube,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -183,6 +184,20 @@ def test_artifacts_and_captured_logs_show_after_the_pods_are_gone(
 def _none_left(kube: Kube, run: str) -> bool | NotYet:
     left = pods.of_run(kube, HELLO_NAMESPACE, run)
     return not left or NotYet([pods.describe(pod) for pod in left])
+
+
+@pytest.mark.timeout(180)
+def test_a_run_whose_own_pod_dies_before_it_begins_fails_within_a_minute_and_says_why(
+    dagster: Dagster,
+) -> None:
+    """Its code needs more memory than a run's pod has, while it is imported."""
+    resources = {"requests": {"memory": "32Mi"}, "limits": {"memory": "48Mi"}}
+    tag = json.dumps({"container_config": {"resources": resources}})
+    run = dagster.launch(HELLO, hello.GREETING.job, tags={"dagster-k8s/config": tag})
+    assert dagster.finish(run, 60) == "FAILURE"
+    said = dagster.why(run)
+    assert "was killed for memory: it used all of its 48Mi" in said
+    assert "The run had not begun." in said
 
 
 @pytest.mark.timeout(240)

@@ -80,8 +80,8 @@ def step_job() -> dict[str, Any]:
     common = {
         key: launcher[key]
         for key in (
-            *("service_account_name", "env_config_maps", "env_secrets", "volumes"),
-            *("volume_mounts", "security_context", "run_k8s_config", "image_pull_policy"),
+            *("service_account_name", "env_config_maps", "env_secrets"),
+            *("security_context", "run_k8s_config", "image_pull_policy"),
         )
     }
     context = K8sContainerContext.create_from_config({"k8s": common}).merge(
@@ -167,8 +167,22 @@ def test_steps_pass_pod_security_restricted(step_job: dict[str, Any]) -> None:
     (container,) = spec["containers"]
     assert container["securityContext"] == {
         "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
+        "readOnlyRootFilesystem": False,
         "capabilities": {"drop": ["ALL"]},
     }
     assert spec["enableServiceLinks"] is False
     assert step_job["spec"]["ttlSecondsAfterFinished"] == 86400
+
+
+@pytest.mark.parametrize(("values", "is_read_only"), [("minimal", False), ("external", True)])
+def test_only_steps_that_are_to_be_read_only_mount_anything(
+    values: str, *, is_read_only: bool
+) -> None:
+    case = next(each for each in render.cases() if each.values.name == f"{values}.yaml")
+    launcher = yaml.safe_load(_settings(case))["run_launcher"]["config"]
+    tmp = [{"name": "tmp", "mountPath": "/tmp"}]
+    assert launcher["security_context"]["readOnlyRootFilesystem"] is is_read_only
+    assert launcher.get("volume_mounts", []) == (tmp if is_read_only else [])
+    run_pod = launcher if is_read_only else launcher["run_pod"]
+    assert run_pod["security_context"]["readOnlyRootFilesystem"] is True
+    assert run_pod["volume_mounts"] == tmp

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from dagster import DagsterRun, Field, Permissive, Shape, StringSource
-from dagster._core.launcher import CheckRunHealthResult, WorkerStatus
+from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
 from dagster._serdes import ConfigurableClassData
 from dagster_k8s import K8sRunLauncher
@@ -31,6 +31,7 @@ from urllib3.exceptions import HTTPError
 
 from bulkhead import names
 from bulkhead.kubernetes_jobs import CascadingClient, run_labels, with_metadata
+from bulkhead.run_starts import StartWatch
 from bulkhead.steps.pods import StepPod
 from bulkhead.steps.verdicts import Verdict, of_run_pod
 
@@ -51,6 +52,18 @@ _RUN_POD = Field(
                 description="Requests and limits of run pods; they replace a code location's, "
                 "which are meant for its steps.",
             ),
+            **{
+                name: Field(
+                    kind,
+                    is_required=False,
+                    description=f"{name} of run pods, beside those of the code location.",
+                )
+                for name, kind in (
+                    ("security_context", Permissive()),
+                    ("volumes", [Permissive()]),
+                    ("volume_mounts", [Permissive()]),
+                )
+            },
         }
     ),
     description="What run pods get and step pods do not.",
@@ -78,6 +91,7 @@ class NamespacedRunLauncher(K8sRunLauncher):
         """Take `run_pod` as its config schema says, and the rest as `K8sRunLauncher` does."""
         super().__init__(**config)
         self._run_pod = run_pod
+        self._starts = StartWatch()
         self._api_client = CascadingClient.over(self._api_client)
 
     @classmethod
@@ -117,12 +131,22 @@ class NamespacedRunLauncher(K8sRunLauncher):
                 forbids.
         """
         context = K8sContainerContext.create_for_run(dagster_run, self, include_run_tags=False)
-        context = context.merge(self._run_pod_context()).merge(self._tag_context(dagster_run))
+        for laid_over in (
+            self._run_pod_extras(),
+            self._run_pod_context(),
+            self._tag_context(dagster_run),
+        ):
+            context = context.merge(laid_over)
         namespace = _namespace_of_code_server(dagster_run)
         if namespace:
             _refuse_other_namespaces(dagster_run, context, namespace)
             context = context.merge(K8sContainerContext(namespace=namespace))
         return with_metadata(context, labels=run_labels(dagster_run))
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Make the run's Job; should its pod die before the run begins, the run says so."""
+        super().launch_run(context)
+        self._starts.launched(self, self._instance)
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Say how the run's pod is; if it is over, run monitoring shows in the page why."""
@@ -149,6 +173,12 @@ class NamespacedRunLauncher(K8sRunLauncher):
         newest = max(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""))
         pod = StepPod(newest)
         return of_run_pod(pod) if pod.is_over else None
+
+    def _run_pod_extras(self) -> K8sContainerContext:
+        extras = ("security_context", "volumes", "volume_mounts")
+        return K8sContainerContext.create_from_config(
+            {"k8s": {name: self._run_pod[name] for name in extras if name in self._run_pod}}
+        )
 
     def _run_pod_context(self) -> K8sContainerContext:
         resources = self._run_pod.get("resources")

@@ -34,7 +34,14 @@ def add_at_second_attempt(context: dg.OpExecutionContext, squares: list[int]) ->
 @dg.op
 def report(context: dg.OpExecutionContext, total: int) -> None:
     costly = {"boto3", "dagster_aws", "dagster_k8s", "kubernetes"}
-    context.add_output_metadata({"total": total, "costly imports": sorted(costly & {*sys.modules})})
+    instance = dg.DagsterInstance.get()
+    context.add_output_metadata(
+        {
+            "total": total,
+            "costly imports": sorted(costly & {*sys.modules}),
+            "is in the instance at DAGSTER_HOME": instance.has_run(context.run_id),
+        }
+    )
 
 
 @dg.job

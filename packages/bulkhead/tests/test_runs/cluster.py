@@ -46,6 +46,7 @@ class Cluster:
         self.jobs: dict[str, Object] = {}
         self.pods: dict[str, Object] = {}
         self.events: dict[str, Object] = {}
+        self.config_maps: dict[str, dict[str, str]] = {}
         self.requests: list[str] = []
         self.is_closed = False
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -174,7 +175,7 @@ class Cluster:
     def _start(self, pod: Object) -> None:
         name = pod["metadata"]["name"]
         container = pod["spec"]["containers"][0]
-        given = {item["name"]: item["value"] for item in container.get("env", [])}
+        given = {item["name"]: self._value(item) for item in container.get("env", [])}
         has_token = pod["spec"]["automountServiceAccountToken"]
         in_pod = {} if has_token else {"KUBERNETES_SERVICE_HOST": "127.0.0.1"}
         command = container["args"]
@@ -186,6 +187,12 @@ class Cluster:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+
+    def _value(self, variable: Object) -> str:
+        if "valueFrom" not in variable:
+            return variable["value"]
+        source = variable["valueFrom"]["configMapKeyRef"]
+        return self.config_maps[source["name"]][source["key"]]
 
     def _list(self, objects: dict[str, Object], query: Query) -> list[Object]:
         found = [self._with_status(value) for value in objects.values()]

@@ -163,7 +163,11 @@ def platform(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Platfor
     kubeconfig.write_text(json.dumps(kubeconfig_of(cluster.address)))
     home = tmp_path / "home"
     home.mkdir()
-    (home / "dagster.yaml").write_text(yaml.safe_dump(instance_settings(home, kubeconfig)))
+    pods_home = tmp_path / "pods-home"
+    pods_home.mkdir()
+    settings = yaml.safe_dump(instance_settings(home, pods_home, kubeconfig))
+    (home / names.INSTANCE_CONFIG_KEY).write_text(settings)
+    cluster.config_maps[names.INSTANCE_CONFIG_MAP] = {names.INSTANCE_CONFIG_KEY: settings}
     with dg.DagsterInstance.from_config(str(home)) as instance:
         yield Platform(instance, cluster)
     cluster.close()
@@ -180,8 +184,14 @@ def kubeconfig_of(address: str) -> dict[str, Any]:
     }
 
 
-def instance_settings(home: Path, kubeconfig: Path) -> dict[str, Any]:
+def instance_settings(home: Path, pods_home: Path, kubeconfig: Path) -> dict[str, Any]:
     return {
+        "local_artifact_storage": {
+            "module": "dagster._core.storage.root",
+            "class": "LocalArtifactStorage",
+            "config": {"base_dir": str(home)},
+        },
+        "storage": {"sqlite": {"base_dir": str(home / "history")}},
         "run_launcher": {
             "module": "bulkhead.launcher",
             "class": "NamespacedRunLauncher",
@@ -189,7 +199,7 @@ def instance_settings(home: Path, kubeconfig: Path) -> dict[str, Any]:
                 "service_account_name": names.STEP_SERVICE_ACCOUNT,
                 "job_namespace": names.PLATFORM_NAMESPACE,
                 "instance_config_map": names.INSTANCE_CONFIG_MAP,
-                "dagster_home": str(home),
+                "dagster_home": str(pods_home),
                 "load_incluster_config": False,
                 "kubeconfig_file": str(kubeconfig),
                 "run_k8s_config": {
@@ -198,6 +208,9 @@ def instance_settings(home: Path, kubeconfig: Path) -> dict[str, Any]:
                 "run_pod": {
                     "service_account_name": names.RUN_SERVICE_ACCOUNT,
                     "resources": RUN_RESOURCES,
+                    "security_context": {"readOnlyRootFilesystem": True},
+                    "volumes": [{"name": "tmp", "emptyDir": {}}],
+                    "volume_mounts": [{"name": "tmp", "mountPath": "/tmp"}],
                 },
             },
         },

@@ -40,6 +40,19 @@ def test_a_run_pod_gets_its_own_account_token_and_resources(platform: Any) -> No
     assert spec["securityContext"] == {"runAsNonRoot": True}
 
 
+def test_a_run_pod_has_its_own_volumes_beside_those_of_its_location(platform: Any) -> None:
+    theirs = {"name": "theirs", "configMap": {"name": "theirs"}}
+    mount = {"name": "theirs", "mountPath": "/opt/theirs"}
+    platform.launch("long_step", NO_CONFIG, context={"volumes": [theirs], "volume_mounts": [mount]})
+    spec = pod_spec(platform)
+    assert {"name": "tmp", "emptyDir": {}} in spec["volumes"]
+    assert theirs in spec["volumes"]
+    (container,) = spec["containers"]
+    assert {"name": "tmp", "mountPath": "/tmp"} in container["volumeMounts"]
+    assert mount in container["volumeMounts"]
+    assert container["securityContext"] == {"readOnlyRootFilesystem": True}
+
+
 def test_a_run_starts_in_its_locations_namespace_with_our_labels(platform: Any) -> None:
     run = platform.launch("long_step", NO_CONFIG)
     job = run_job(platform)

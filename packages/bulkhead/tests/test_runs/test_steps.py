@@ -44,6 +44,7 @@ def test_a_plain_project_runs_a_pod_per_step_through_fan_out_collect_and_retry(
     ]
     assert report["total"].value == 5
     assert report["costly imports"].value == []
+    assert report["is in the instance at DAGSTER_HOME"].value is True
 
     (run_job,) = platform.cluster.jobs_of("run_worker")
     for key, jobs in steps.items():
@@ -70,6 +71,7 @@ def check_step_job(job: Any, step_key: str, run: dg.DagsterRun, run_job: Any) ->
     assert pod["spec"]["serviceAccountName"] == names.STEP_SERVICE_ACCOUNT
     assert pod["spec"]["automountServiceAccountToken"] is False
     assert pod["spec"]["securityContext"] == {"runAsNonRoot": True}
+    assert pod["spec"]["volumes"] == []
 
 
 def resources(job: Any) -> Any:

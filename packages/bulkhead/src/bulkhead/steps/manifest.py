@@ -97,6 +97,10 @@ def step_job(  # noqa: PLR0917 - called once
     )
     launcher = cast("K8sRunLauncher", context.instance.run_launcher)
     config = settings.get_k8s_job_config(image, launcher)
+    instance_settings = config.instance_config_map
+    # A pod that mounts nothing runs 0.3 s sooner: the kubelet looks for its mounts at once, when
+    # they can't be there, and then after 0.3 s. So what Dagster mounts comes as a variable.
+    config = config._replace(instance_config_map=None)
     args = context.execute_step_args
     if not config.job_image:
         config = config.with_image(args.job_origin.repository_origin.container_image)
@@ -118,6 +122,7 @@ def step_job(  # noqa: PLR0917 - called once
             {"name": "DAGSTER_RUN_JOB_NAME", "value": run.job_name},
             {"name": "DAGSTER_RUN_STEP_KEY", "value": step_key},
             {"name": REPEATS_ENV, "value": str(repeats)},
+            *([_of_config_map(instance_settings)] if instance_settings else []),
             *env,
         ],
     )
@@ -135,6 +140,11 @@ def _of_step_resources(asked: StepResources) -> UserDefinedDagsterK8sConfig:
         container_config={"resources": resources} if resources else {},
         pod_spec_config={"active_deadline_seconds": asked.timeout} if asked.timeout else {},
     )
+
+
+def _of_config_map(name: str) -> dict[str, Any]:
+    key = {"name": name, "key": names.INSTANCE_CONFIG_KEY}
+    return {"name": names.INSTANCE_SETTINGS_ENV, "value_from": {"config_map_key_ref": key}}
 
 
 def _dagster_labels(context: StepHandlerContext) -> dict[str, str]:

@@ -10,11 +10,14 @@ import base64
 import gc
 import os
 import sys
+import tempfile
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from bulkhead import names
 from bulkhead.steps import growth_channel
 from bulkhead.steps.usage import Usage, UsageMeter
 
@@ -45,12 +48,30 @@ def main() -> None:
     # Before anything else is loaded: that takes most of the memory of a small step.
     meter = UsageMeter(grow=growth_channel.ask_for_more if growth_channel.may_ask() else None)
     meter.start()
+    provide_instance_settings()
 
     from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handlers
 
     setup_interrupt_handlers()
     with capture_interrupts():
         sys.exit(_run(meter))
+
+
+def provide_instance_settings() -> None:
+    """Put `dagster.yaml` where `DagsterInstance.get()` and Dagster's commands look for it.
+
+    This process itself needs none: its instance comes with its arguments. The team's code may.
+    """
+    settings = os.environ.pop(names.INSTANCE_SETTINGS_ENV, None)
+    if settings is None:
+        return
+    home = Path(os.environ[names.DAGSTER_HOME_ENV])
+    try:
+        (home / names.INSTANCE_CONFIG_KEY).write_text(settings)
+    except OSError:  # an image without that folder, or a root file system that is read-only
+        home = Path(tempfile.mkdtemp(prefix="dagster-home-"))
+        (home / names.INSTANCE_CONFIG_KEY).write_text(settings)
+        os.environ[names.DAGSTER_HOME_ENV] = str(home)
 
 
 def _run(meter: UsageMeter) -> int:
