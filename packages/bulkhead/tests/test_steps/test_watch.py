@@ -154,6 +154,25 @@ def test_a_pod_that_is_deleted_is_gone_with_its_last_state(steps: StepWatch, api
     assert steps.ended() == {"a"}
 
 
+def removed(value: Object) -> Object:
+    """The same pod while it is being removed."""
+    value["metadata"]["deletionTimestamp"] = "2026-11-25T00:03:00Z"
+    return value
+
+
+def test_who_removes_a_pod_that_is_over_has_not_ended_it(steps: StepWatch, api: Any) -> None:
+    api.put(PODS, pod("a", OOM_KILLED))
+    api.put(PODS, pod("b", RUNNING))
+    follow(steps, api)
+    for job in ("a", "b"):
+        api.put(PODS, removed(pod(job, OOM_KILLED)))
+        api.remove(PODS, uid(job))
+    wait_for(lambda: steps.pod("a").is_gone and steps.pod("b").is_gone)
+    assert not steps.pod("a").is_being_deleted
+    assert steps.pod("a").ending.reason == "OOMKilled"
+    assert steps.pod("b").is_being_deleted
+
+
 def test_only_this_runs_steps_and_only_refusals_are_followed(steps: StepWatch, api: Any) -> None:
     api.put(PODS, pod("listed", run="another"))
     api.put(EVENTS, refusal("listed", "no", reason="BackoffLimitExceeded"))

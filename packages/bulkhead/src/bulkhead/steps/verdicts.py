@@ -32,6 +32,9 @@ _OWN_STORAGE: Final = re.compile(
     r"|Usage of EmptyDir volume"
 )
 
+# What gRPC and runc put around the message that a person wants.
+_TRIMMINGS: Final = re.compile(r"rpc error: code = \w+ desc = |: unknown(?=\s*$)")
+
 
 class Cause(enum.Enum):
     """Why a step ended, or never began."""
@@ -347,6 +350,6 @@ def _duration(seconds: int) -> str:
 
 
 def _sentence(text: str) -> str:
-    """Somebody else's words, ended by a full stop."""
-    said = text.strip()
+    """Somebody else's words, without the trimmings of their protocol, ended by a full stop."""
+    said = _TRIMMINGS.sub("", text).strip()
     return said if said.endswith((".", "!", "?")) else f"{said}." if said else "no reason is given."

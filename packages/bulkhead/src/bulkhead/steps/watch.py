@@ -132,7 +132,11 @@ class _Pods:
             known = self.by_job.get(job)
             is_stale = known and (known.is_gone or _version(value) < _version(known.object))
             if self._is_of_the_first(value) and not is_stale:
-                self.by_job[job] = StepPod(value, is_gone=change == "DELETED")
+                pod = StepPod(value, is_gone=change == "DELETED")
+                if known and _had_ended_by_itself(known) and (pod.is_being_deleted or pod.is_gone):
+                    # Whoever removes a pod that is over has not ended it.
+                    pod = StepPod(known.object, is_gone=pod.is_gone)
+                self.by_job[job] = pod
 
     def _is_of_the_first(self, value: Object) -> bool:
         """Say whether this is the pod by which its Job is known, or the first.
@@ -142,6 +146,10 @@ class _Pods:
         """
         known = self.by_job.get(_job_of(value))
         return known is None or _uid(known.object) == _uid(value)
+
+
+def _had_ended_by_itself(pod: StepPod) -> bool:
+    return pod.is_over and not pod.is_being_deleted
 
 
 class _Refusals:
