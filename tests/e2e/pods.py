@@ -171,6 +171,27 @@ def step_pods(kube: Kube, namespace: str, run_id: str) -> list[client.V1Pod]:
     return [p for p in of_run(kube, namespace, run_id) if STEP_KEY in p.metadata.labels]
 
 
+def alive(kube: Kube, namespace: str, run_id: str) -> list[str]:
+    """What of a run is at work or still to come, a line each."""
+    return [describe(pod) for pod in of_run(kube, namespace, run_id) if not _is_over(pod)]
+
+
+def at_rest(kube: Kube, namespace: str, run_id: str) -> None:
+    """Wait until nothing of a run is alive."""
+    until(
+        lambda: not (there := alive(kube, namespace, run_id)) or NotYet(there),
+        60,
+        f"the pods of run {run_id} to end",
+    )
+
+
+def _is_over(pod: client.V1Pod) -> bool:
+    """Whether a pod has ended; its phase may follow its containers by some seconds."""
+    statuses = pod.status.container_statuses or []
+    have_ended = bool(statuses) and all(each.state.terminated for each in statuses)
+    return have_ended or pod.status.phase in {"Succeeded", "Failed"}
+
+
 def step_pod(
     kube: Kube, namespace: str, run_id: str, step_key: str, timeout: float = 120
 ) -> client.V1Pod:

@@ -53,12 +53,7 @@ def test_a_step_whose_run_ended_while_the_daemon_was_down_is_removed_and_no_othe
         f"Removed step {job.op} of run {run}: the run had ended (not known any more) "
         "and the step was still there"
     )
-    alive = [
-        pods.describe(pod)
-        for pod in pods.of_run(kube, HELLO_NAMESPACE, run)
-        if pod.status.phase in {"Pending", "Running"}
-    ]
-    assert not alive
+    assert not pods.alive(kube, HELLO_NAMESPACE, run)
 
     _assert_at_work(kube, bystander)
     assert not _told(kube, bystander)

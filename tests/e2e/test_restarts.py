@@ -65,7 +65,7 @@ def test_a_run_outlives_the_restart_of_a_part_of_the_platform(
     assert marked == {each["runId"] for each in family}, "a run that the page does not group"
     for each in family:
         _assert_no_step_ran_twice(kube, each["runId"])
-        _assert_nothing_still_runs(kube, each["runId"])
+        pods.at_rest(kube, HELLO_NAMESPACE, each["runId"])
     succeeded = [
         event.step
         for each in family
@@ -132,12 +132,3 @@ def _assert_no_step_ran_twice(kube: Kube, run: str) -> None:
         pod.metadata.labels[pods.STEP_KEY] for pod in pods.step_pods(kube, HELLO_NAMESPACE, run)
     )
     assert all(count == 1 for count in steps.values()), f"run {run}: {steps}"
-
-
-def _assert_nothing_still_runs(kube: Kube, run: str) -> None:
-    def at_rest() -> bool | NotYet:
-        there = pods.of_run(kube, HELLO_NAMESPACE, run)
-        alive = [pod for pod in there if pod.status.phase in {"Pending", "Running"}]
-        return not alive or NotYet([pods.describe(pod) for pod in alive])
-
-    until(at_rest, 60, f"the pods of run {run} to end")

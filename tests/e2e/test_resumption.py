@@ -93,7 +93,7 @@ def test_a_run_whose_pod_is_killed_goes_on_and_runs_each_attempt_once(
     assert begun == {**dict.fromkeys(STEPS, 1), "at_second_attempt": 2}
     succeeded = Counter(e.step for e in events if e.kind == "STEP_SUCCESS")
     assert succeeded == dict.fromkeys(STEPS, 1)
-    until(lambda: _nothing_runs(kube, run), 60, f"the pods of run {run} to end")
+    pods.at_rest(kube, NAMESPACE, run)
 
 
 @pytest.mark.timeout(300)
@@ -104,7 +104,7 @@ def test_a_run_that_is_cancelled_while_its_steps_wait_leaves_no_pod(
     until(lambda: _pending(kube, run), 90, "the step to wait for a node")
     dagster.terminate(run)
     assert dagster.finish(run, 90) in ENDED
-    until(lambda: _nothing_runs(kube, run), 60, f"the pods of run {run} to be gone")
+    pods.at_rest(kube, NAMESPACE, run)
 
 
 def _pending(kube: Kube, run: str) -> bool | NotYet:
@@ -112,15 +112,6 @@ def _pending(kube: Kube, run: str) -> bool | NotYet:
     return any(pod.status.phase == "Pending" for pod in there) or NotYet(
         [pods.describe(pod) for pod in there]
     )
-
-
-def _nothing_runs(kube: Kube, run: str) -> bool | NotYet:
-    alive = [
-        pods.describe(pod)
-        for pod in pods.of_run(kube, NAMESPACE, run)
-        if pod.status.phase in {"Pending", "Running"}
-    ]
-    return not alive or NotYet(alive)
 
 
 @pytest.mark.timeout(300)

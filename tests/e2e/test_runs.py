@@ -147,16 +147,7 @@ def test_terminating_a_run_removes_its_pods(kube: Kube, dagster: Dagster) -> Non
     pods.step_pod(kube, HELLO_NAMESPACE, run, job.op)
     dagster.terminate(run)
     assert dagster.finish(run, 60) == "CANCELED"
-    until(lambda: _none_alive(kube, HELLO_NAMESPACE, run), 60, f"the pods of run {run} to be gone")
-
-
-def _none_alive(kube: Kube, namespace: str, run: str) -> bool | NotYet:
-    alive = [
-        pods.describe(pod)
-        for pod in pods.of_run(kube, namespace, run)
-        if pod.status.phase in {"Pending", "Running"}
-    ]
-    return not alive or NotYet(alive)
+    pods.at_rest(kube, HELLO_NAMESPACE, run)
 
 
 @pytest.mark.timeout(240)

@@ -113,11 +113,7 @@ def test_a_step_says_why_it_ended(
     assert re.search(ending.sentence, failure.error, re.DOTALL), failure.error
     assert failure.metadata["cause"] == ending.cause
     assert failure.metadata["attempt"] == 1
-    alive = [
-        pods.describe(pod)
-        for pod in pods.step_pods(kube, NAMESPACE, run)
-        if pod.status.phase in {"Pending", "Running"} and not pod.metadata.deletion_timestamp
-    ]
+    alive = [line for line in pods.alive(kube, NAMESPACE, run) if " (leaving) " not in line]
     assert not alive, "the step is said to have failed, and its pod goes on"
 
 

@@ -5,7 +5,9 @@ first line of user code. A step needs them when its first output is uploaded: af
 `upload_interval` seconds after its beginning.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, cast
@@ -15,12 +17,42 @@ from dagster._core.storage.cloud_storage_compute_log_manager import (
     CloudStorageComputeLogManager,
     PollingComputeLogSubscriptionManager,
 )
-from dagster._core.storage.compute_log_manager import CapturedLogSubscription, ComputeIOType
-from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
+from dagster._core.storage.compute_log_manager import (
+    CapturedLogContext,
+    CapturedLogSubscription,
+    ComputeIOType,
+)
+from dagster._core.storage.local_compute_log_manager import (
+    IO_TYPE_EXTENSION,
+    LocalComputeLogManager,
+)
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
+from dagster._utils import ensure_file, touch_file
+
+from bulkhead.steps import supervisor
 
 if TYPE_CHECKING:
     from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
+
+
+class _SupervisedManager(LocalComputeLogManager):
+    """Lets the supervisor of a step's process write the files; elsewhere, does as Dagster does."""
+
+    @contextmanager
+    def capture_logs(self, log_key: Sequence[str]) -> Generator[CapturedLogContext]:
+        if supervisor.FOLDER_ENV not in os.environ:
+            with super().capture_logs(log_key) as context:
+                yield context
+            return
+        paths = {
+            number: self.get_captured_local_path(log_key, IO_TYPE_EXTENSION[kind])
+            for number, kind in ((1, ComputeIOType.STDOUT), (2, ComputeIOType.STDERR))
+        }
+        for path in paths.values():
+            ensure_file(path)
+        with supervisor.captured(paths):
+            yield CapturedLogContext(log_key)
+        touch_file(self.complete_artifact_path(log_key))
 
 
 class LazyS3ComputeLogManager(CloudStorageComputeLogManager, ConfigurableClass):
@@ -34,7 +66,7 @@ class LazyS3ComputeLogManager(CloudStorageComputeLogManager, ConfigurableClass):
         self._inst_data = inst_data
         folder = config.get("local_dir") or gettempdir()
         self._config: dict[str, Any] = {**config, "local_dir": folder}
-        self._local_manager = LocalComputeLogManager(folder)
+        self._local_manager = _SupervisedManager(folder)
         self._subscriptions = PollingComputeLogSubscriptionManager(self)
         super().__init__()
 

@@ -14,6 +14,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -68,7 +69,7 @@ class Cluster:
         self._server.shutdown()
         self._server.server_close()
         for process in self._processes.values():
-            process.kill()
+            _end(process, signal.SIGKILL)
             process.wait()
 
     def jobs_of(self, component: str) -> list[Object]:
@@ -94,7 +95,7 @@ class Cluster:
     def kill(self, job_name: str, reason: str = "Error") -> None:
         """Kill the process of a Job's pod as the kernel would; the kubelet gives the reason."""
         self._reasons[f"{job_name}-abcde"] = reason
-        self._processes[f"{job_name}-abcde"].kill()
+        _end(self._processes[f"{job_name}-abcde"], signal.SIGKILL)
 
     def refuse(self, job_name: str, message: str) -> None:
         """Say what the Job controller says when the API server will not have a Job's pod."""
@@ -186,6 +187,7 @@ class Cluster:
                 env={**self._environment, **in_pod, **given, "HOSTNAME": name},
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     def _value(self, variable: Object) -> str:
@@ -263,6 +265,12 @@ class Cluster:
         process = self._processes.get(name)
         if process:
             process.send_signal(signal.SIGTERM)
+
+
+def _end(process: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
+    """Send a signal to all processes of a pod: they end together."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
 
 def environment_of_pods() -> dict[str, str]:
