@@ -17,6 +17,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
@@ -101,10 +102,11 @@ def _handler(
             job_name = self.rfile.read(min(known, _LONGEST_REQUEST)).decode(errors="replace")
             status, limit = answer(job_name, self.headers.get("Authorization") or "")
             body = json.dumps({"limit": limit}).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            with suppress(ConnectionError):  # a step that has died since it asked
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing: what comes of a request is an event of the run."""

@@ -43,58 +43,72 @@ def begin() -> None:
     folder = Path(tempfile.mkdtemp(prefix="step-output-"))
     (folder / _LOCK).touch()
     pipes = {number: os.pipe() for number in STREAMS}
-    child: list[int] = []
-    missed: list[int] = []
-
-    def hand_on(number: int, _frame: object) -> None:
-        if child:
-            with suppress(ProcessLookupError):
-                os.kill(child[0], number)
-        else:
-            missed.append(number)
-
-    kept = {number: signal.signal(number, hand_on) for number in _SIGNALS}
-    ended, tell = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        for number, handler in kept.items():
-            signal.signal(number, handler)
+    signals = _Signals()
+    child = os.fork()
+    if child == 0:
+        signals.give_back()
         for number, (source, sink) in pipes.items():
             os.dup2(sink, number)
             os.close(source)
             os.close(sink)
-        os.close(ended)
-        os.close(tell)
         os.environ[FOLDER_ENV] = str(folder)
         return
-    child.append(pid)
-    for number in missed:
-        hand_on(number, None)
+    signals.hand_on_to(child)
     for _, sink in pipes.values():
         os.close(sink)
-    os.set_blocking(tell, False)
-    signal.set_wakeup_fd(tell)
-    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-    _supervise(pid, ended, {source: number for number, (source, _) in pipes.items()}, folder)
+    sources = {source: number for number, (source, _) in pipes.items()}
+    _supervise(child, signals.wakes, sources, folder)
 
 
-def _supervise(child: int, ended: int, sources: dict[int, int], folder: Path) -> NoReturn:
+class _Signals:
+    """Signals that are meant for the step; the first process of a pod gets them all.
+
+    Those that come before there is a step are handed on to it as soon as there is.
+    """
+
+    def __init__(self) -> None:
+        self.wakes, self._wake = os.pipe()
+        """What can be read once a process has ended."""
+        self._step: int | None = None
+        self._early: list[int] = []
+        self._before = {number: signal.signal(number, self._hand_on) for number in _SIGNALS}
+
+    def hand_on_to(self, step: int) -> None:
+        self._step = step
+        for number in self._early:
+            self._hand_on(number, None)
+        os.set_blocking(self._wake, False)
+        signal.set_wakeup_fd(self._wake)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+
+    def give_back(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        os.close(self.wakes)
+        os.close(self._wake)
+
+    def _hand_on(self, number: int, _frame: object) -> None:
+        if self._step is None:
+            self._early.append(number)
+            return
+        with suppress(ProcessLookupError):
+            os.kill(self._step, number)
+
+
+def _supervise(child: int, wakes: int, sources: dict[int, int], folder: Path) -> NoReturn:
     """Pass on what comes until the child has ended; then what is left, and its exit code."""
+    status, deadline = _reap(child), 0.0
     with (folder / _LOCK).open() as lock:
-        status: int | None = None
-        deadline = None
         while True:
-            ready, _, _ = select.select([ended, *sources], [], [], None if status is None else 0)
+            ready, _, _ = select.select([wakes, *sources], [], [], None if status is None else 0)
             for source in ready:
-                if source == ended:
-                    os.read(ended, _CHUNK)
+                if source == wakes:
+                    os.read(wakes, _CHUNK)
                 elif not _pass_on(source, sources[source], folder, lock.fileno()):
                     del sources[source]
-            status = _reap(child) if status is None else status
             if status is None:
-                continue
-            deadline = deadline or time.monotonic() + _LAST_WORDS_SECONDS
-            if not ready or time.monotonic() > deadline:
+                status, deadline = _reap(child), time.monotonic() + _LAST_WORDS_SECONDS
+            elif not ready or time.monotonic() > deadline:
                 break
     code = os.waitstatus_to_exitcode(status)
     os._exit(code if code >= 0 else _BY_SIGNAL - code)
