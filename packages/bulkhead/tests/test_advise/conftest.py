@@ -4,17 +4,14 @@ So a question that the schema does not know fails a test, and so does an event t
 otherwise than Bulkhead writes it.
 """
 
-import json
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
-import yaml
 from dagster._core.events import EngineEventData
 from dagster._core.execution.plan.objects import (
     ErrorSource,
@@ -31,6 +28,7 @@ from dagster._core.test_utils import create_run_for_test, freeze_time
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster_graphql.schema import create_schema
+from packages.bulkhead.tests.json_server import kubeconfig_to
 
 from bulkhead.installation import usage
 from bulkhead.installation.cluster import ClusterError
@@ -174,36 +172,11 @@ def kubeconfig(
 ) -> Iterator[Path]:
     """Serve the installation over HTTP and let KUBECONFIG name it."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            try:
-                status, answer = 200, installation.post(self.path, body)
-            except ClusterError as error:
-                status, answer = error.status or 500, {"message": str(error)}
-            payload = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(payload)))
-            self.end_headers()
-            self.wfile.write(payload)
+    def answer(path: str, posted: Any) -> tuple[int, Any]:
+        try:
+            return 200, installation.post(path, posted)
+        except ClusterError as error:
+            return error.status or 500, {"message": str(error)}
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    file = tmp_path / "kubeconfig"
-    cluster = {"server": f"http://127.0.0.1:{server.server_address[1]}"}
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "test", "cluster": cluster}],
-        "users": [{"name": "test", "user": {"token": "test"}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "current-context": "test",
-    }
-    file.write_text(yaml.safe_dump(document))
-    monkeypatch.setenv("KUBECONFIG", str(file))
-    yield file
-    server.shutdown()
-    server.server_close()
+    with kubeconfig_to(answer, tmp_path, monkeypatch) as file:
+        yield file

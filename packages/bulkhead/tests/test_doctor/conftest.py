@@ -1,16 +1,13 @@
 """A healthy installation as the API server would describe it, for tests to break one thing in."""
 
 import copy
-import json
-import threading
 from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import yaml
+from packages.bulkhead.tests.json_server import kubeconfig_to
 
 from bulkhead import names
 from bulkhead.installation import checks, snapshot
@@ -258,37 +255,5 @@ def kubeconfig(
     installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Path]:
     """Serve the installation over HTTP and let KUBECONFIG name it."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, answer = installation.answer(urlsplit(self.path).path)
-            body = json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.do_GET()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    file = tmp_path / "kubeconfig"
-    cluster = {"server": f"http://127.0.0.1:{server.server_address[1]}"}
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "test", "cluster": cluster}],
-        "users": [{"name": "test", "user": {"token": "test"}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "current-context": "test",
-    }
-    file.write_text(yaml.safe_dump(document))
-    monkeypatch.setenv("KUBECONFIG", str(file))
-    yield file
-    server.shutdown()
-    server.server_close()
+    with kubeconfig_to(lambda path, _: installation.answer(path), tmp_path, monkeypatch) as file:
+        yield file
