@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 
+from bulkhead.scaffold import lock
+
 ROOT = Path(__file__).resolve().parent.parent
 UV = str(Path(sys.executable).with_name("uv"))
-OPTIONS = (
-    *("--quiet", "--universal", "--generate-hashes", "--python-version=3.11"),
-    *("--no-header", "--no-emit-find-links", "--no-emit-index-url"),
-)
-BULKHEAD = "packages/bulkhead/pyproject.toml"
 
 
 def sources() -> dict[Path, list[str]]:
@@ -27,20 +22,23 @@ def sources() -> dict[Path, list[str]]:
     ]
     platform, seaweedfs = Path("images/platform"), Path("images/seaweedfs")
     return {
-        platform / "requirements.lock": [f"{platform}/requirements.in", BULKHEAD],
+        platform / "requirements.lock": [f"{platform}/requirements.in", lock.BULKHEAD],
         seaweedfs / "requirements.lock": [f"{seaweedfs}/requirements.in"],
-        **{path / "requirements.lock": [f"{path}/pyproject.toml", BULKHEAD] for path in projects},
+        **{
+            path / "requirements.lock": [f"{path}/pyproject.toml", lock.BULKHEAD]
+            for path in projects
+        },
     }
 
 
 def main() -> None:
     """Write them all; what stands in a lock already stays at its version where it can."""
-    # A folder of wheels that this machine's pip looks into would end up in the hashes.
-    environment = {key: value for key, value in os.environ.items() if key != "PIP_FIND_LINKS"}
-    for lock, inputs in sources().items():
-        print(lock)
-        command = [UV, "pip", "compile", *OPTIONS, *inputs, "-o", str(lock)]
-        subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    for path, inputs in sources().items():
+        print(path)
+        try:
+            lock.write(UV, ROOT, path, inputs)
+        except lock.LockError as error:
+            sys.exit(f"{path}: {error}")
 
 
 if __name__ == "__main__":

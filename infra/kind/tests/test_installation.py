@@ -17,6 +17,13 @@ def test_an_image_goes_to_the_chart_by_digest() -> None:
     }
 
 
+def test_every_folder_of_user_code_may_join_and_keeps_the_walls_it_was_given() -> None:
+    images = dict.fromkeys(("platform", "postgresql", "seaweedfs"), "registry/name@sha256:abc")
+    values = installation.platform_values(images, ["hello", "forecasts"])
+    # Helm merges this into platform.yaml key by key, so an empty entry takes nothing away.
+    assert values["codeLocations"] == {"hello": {}, "forecasts": {}}
+
+
 def test_a_cluster_of_the_users_own_is_picked_by_its_context() -> None:
     cluster = Cluster(Path("helm"), Path("kubectl"), None, "staging")
     assert cluster.kubectl_command() == ["kubectl", "--context", "staging"]

@@ -62,20 +62,29 @@ class Release:
     more: Mapping[str, object]
 
 
-def install_platform(progress: Progress, cluster: Cluster, images: Mapping[str, str]) -> None:
+def install_platform(
+    progress: Progress, cluster: Cluster, images: Mapping[str, str], locations: Sequence[str]
+) -> None:
     """Install or upgrade the platform's release; its namespace admits only restricted pods.
 
+    Each of `locations` may join, with the walls that `platform.yaml` gives it or else the defaults.
     Raises StepError when the release does not become healthy.
     """
-    values = {
-        "image": _image(images["platform"]),
-        "postgresql": {"image": _image(images["postgresql"])},
-        "objectStore": {"image": _image(images["seaweedfs"])},
-    }
+    values = platform_values(images, locations)
     release = Release(PLATFORM, PLATFORM, PLATFORM_CHART, PLATFORM_VALUES, values)
     with progress.step("Install the platform") as step:
         _make_namespace(step, cluster)
         _upgrade(step, cluster, release)
+
+
+def platform_values(images: Mapping[str, str], locations: Sequence[str]) -> dict[str, object]:
+    """What the platform is installed with on top of `platform.yaml`."""
+    return {
+        "image": _image(images["platform"]),
+        "postgresql": {"image": _image(images["postgresql"])},
+        "objectStore": {"image": _image(images["seaweedfs"])},
+        "codeLocations": {name: {} for name in locations},
+    }
 
 
 def install_location(progress: Progress, cluster: Cluster, folder: Path, image: str) -> None:

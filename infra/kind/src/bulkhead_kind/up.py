@@ -110,8 +110,10 @@ def build_images(progress: Progress, target: Target, *, also: Path | None = None
 
 def install(progress: Progress, target: Target, references: dict[str, str]) -> None:
     """Install the platform and every code location of `user_code/`; raises StepError."""
-    installation.install_platform(progress, target.cluster, references)
-    for folder in images.code_locations():
+    folders = images.code_locations()
+    names = [folder.name for folder in folders]
+    installation.install_platform(progress, target.cluster, references, names)
+    for folder in folders:
         installation.install_location(progress, target.cluster, folder, references[folder.name])
 
 
@@ -153,6 +155,7 @@ def print_next(progress: Progress, target: Target) -> None:
         "  .venv/bin/bulkhead locations     the code locations and how they are\n"
         "  .venv/bin/bulkhead doctor        what is wrong with this installation, if anything\n"
         "  kubectl get pods --namespace bulkhead-hello --watch     then launch a job in the page\n"
+        "  .venv/bin/bulkhead new forecasts     a code location of your own, then `make up`\n"
         "  change user_code/hello, then `make up`     only that code location is released"
     )
 

@@ -10,6 +10,7 @@ from bulkhead.commands.advise import advise
 from bulkhead.commands.doctor import doctor
 from bulkhead.commands.locations import locations
 from bulkhead.commands.migrate import migrate
+from bulkhead.commands.new import new
 from bulkhead.commands.reconcile import reconcile
 from bulkhead.commands.workspace_sync import workspace_sync
 
@@ -20,6 +21,7 @@ def main() -> None:
     """Dagster on Kubernetes with walls."""
 
 
+main.add_command(new)
 main.add_command(locations)
 main.add_command(doctor)
 main.add_command(advise)

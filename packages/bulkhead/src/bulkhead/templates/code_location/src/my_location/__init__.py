@@ -1,0 +1,1 @@
+"""Orders, and how many units a day they add up to."""

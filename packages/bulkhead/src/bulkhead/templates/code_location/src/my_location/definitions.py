@@ -1,0 +1,12 @@
+"""What this code location offers to Dagster; it only assembles."""
+
+import dagster as dg
+
+from . import assets, resources
+
+defs = dg.Definitions(
+    assets=[assets.orders, assets.units_per_day],
+    asset_checks=[assets.no_day_is_missing],
+    jobs=[assets.refresh],
+    resources={"source": resources.order_source()},
+)
