@@ -256,9 +256,9 @@ def test_a_step_whose_node_is_gone_for_good_runs_again_elsewhere(
     assert pod.spec.node_name == node
     _begun(ledger, run, "worker")
     with nodes.shell(kube, node) as shell:
-        # In the name of a pod's cgroup its id has no dashes.
-        of_pod = pod.metadata.uid.replace("-", "_")
-        kill = f"grep -l {of_pod} /proc/[0-9]*/cgroup | cut -d/ -f3 | xargs kill -9"
+        # In the name of a pod's cgroup its id may have another sign for each dash.
+        of_pod = pod.metadata.uid.replace("-", "[-_]")
+        kill = f'grep -l "{of_pod}" /proc/[0-9]*/cgroup | cut -d/ -f3 | xargs kill -9'
         nodes.on_node(
             kube,
             shell,
