@@ -171,15 +171,15 @@ def step_pods(kube: Kube, namespace: str, run_id: str) -> list[client.V1Pod]:
     return [p for p in of_run(kube, namespace, run_id) if STEP_KEY in p.metadata.labels]
 
 
-def alive(kube: Kube, namespace: str, run_id: str) -> list[str]:
-    """What of a run is at work or still to come, a line each."""
-    return [describe(pod) for pod in of_run(kube, namespace, run_id) if not _is_over(pod)]
+def alive(there: list[client.V1Pod]) -> list[str]:
+    """Which pods are at work or still to come, a line each."""
+    return [describe(pod) for pod in there if not _is_over(pod)]
 
 
 def at_rest(kube: Kube, namespace: str, run_id: str) -> None:
     """Wait until nothing of a run is alive."""
     until(
-        lambda: not (there := alive(kube, namespace, run_id)) or NotYet(there),
+        lambda: not (left := alive(of_run(kube, namespace, run_id))) or NotYet(left),
         60,
         f"the pods of run {run_id} to end",
     )

@@ -53,7 +53,7 @@ def test_a_step_whose_run_ended_while_the_daemon_was_down_is_removed_and_no_othe
         f"Removed step {job.op} of run {run}: the run had ended (not known any more) "
         "and the step was still there"
     )
-    assert not pods.alive(kube, HELLO_NAMESPACE, run)
+    assert not pods.alive(pods.of_run(kube, HELLO_NAMESPACE, run))
 
     _assert_at_work(kube, bystander)
     assert not _told(kube, bystander)

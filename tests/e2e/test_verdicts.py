@@ -113,8 +113,10 @@ def test_a_step_says_why_it_ended(
     assert re.search(ending.sentence, failure.error, re.DOTALL), failure.error
     assert failure.metadata["cause"] == ending.cause
     assert failure.metadata["attempt"] == 1
-    alive = [line for line in pods.alive(kube, NAMESPACE, run) if " (leaving) " not in line]
-    assert not alive, "the step is said to have failed, and its pod goes on"
+    there = [
+        pod for pod in pods.step_pods(kube, NAMESPACE, run) if not pod.metadata.deletion_timestamp
+    ]
+    assert not pods.alive(there), "the step is said to have failed, and its pod goes on"
 
 
 @pytest.mark.timeout(360)
