@@ -16,10 +16,9 @@ def sources() -> dict[Path, list[str]]:
 
     A code location's image holds `bulkhead` too, so its dependencies belong in that lock.
     """
-    folders = [*ROOT.glob("user_code/*"), *ROOT.glob("tests/*/locations/*")]
-    projects = [
-        folder.relative_to(ROOT) for folder in folders if (folder / "pyproject.toml").exists()
-    ]
+    parents = ("user_code", "user_code/grocer", "tests/*/locations")
+    locations = [path for each in parents for path in ROOT.glob(f"{each}/*/pyproject.toml")]
+    projects = [path.parent.relative_to(ROOT) for path in locations]
     platform, seaweedfs = Path("images/platform"), Path("images/seaweedfs")
     return {
         platform / "requirements.lock": [f"{platform}/requirements.in", lock.BULKHEAD],

@@ -13,7 +13,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 UV = str(Path(sys.executable).with_name("uv"))
 COMMAND = str(Path(sys.executable).with_name("bulkhead"))
-LOCATIONS = sorted(path.parent for path in ROOT.glob("user_code/*/pyproject.toml"))
+PARENTS = (ROOT / "user_code", ROOT / "user_code" / "grocer")
+LOCATIONS = sorted(path.parent for each in PARENTS for path in each.glob("*/pyproject.toml"))
 BULKHEAD = ROOT / "packages" / "bulkhead"
 
 KEY_DIGITS = 12

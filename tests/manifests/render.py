@@ -43,6 +43,7 @@ def cases(chart: Path | None = None) -> list[Case]:
     platform = [*sorted(PLATFORM.glob("ci/*.yaml")), ROOT / "infra" / "kind" / "platform.yaml"]
     folders = [
         *ROOT.glob("user_code/*/values.yaml"),
+        *ROOT.glob("user_code/grocer/*/values.yaml"),
         *ROOT.glob("tests/*/locations/*/values.yaml"),
     ]
     found = [Case(PLATFORM, path, "bulkhead", "bulkhead") for path in platform]

@@ -82,7 +82,14 @@ def _refuse_name_of_other_image(folder: Path, root: Path | None) -> None:
     """Each image is named like its folder, wherever that is, and must be another one."""
     if root is None:
         return
-    for others in ("images", "user_code", "tests/e2e/locations", "tests/bench/locations"):
+    folders = (
+        "images",
+        "user_code",
+        "user_code/grocer",
+        "tests/e2e/locations",
+        "tests/bench/locations",
+    )
+    for others in folders:
         other = root / others / folder.name
         if other.exists() and other != folder.resolve():
             raise click.ClickException(
