@@ -243,27 +243,27 @@ def test_a_step_whose_node_is_gone_for_good_runs_again_elsewhere(
     affinity = {"preferred_during_scheduling_ignored_during_execution": preferred}
     config = {"pod_spec_config": {"affinity": {"node_affinity": affinity}}}
     run_elsewhere = {"pod_spec_config": {"node_selector": {HOSTNAME: other}}}
-    run = dagster.launch(
-        endings,
-        "worker",
-        {
-            "ops": {"worker": {"config": {"seconds": 45}}},
-            "execution": {"config": {"per_step_k8s_config": {"worker": config}}},
-        },
-        tags={"dagster-k8s/config": json.dumps(run_elsewhere)},
-    )
-    pod = pods.step_pod(kube, NAMESPACE, run, "worker")
-    assert pod.spec.node_name == node
-    _begun(ledger, run, "worker")
     with nodes.shell(kube, node) as shell:
+        run = dagster.launch(
+            endings,
+            "worker",
+            {
+                "ops": {"worker": {"config": {"seconds": 20}}},
+                "execution": {"config": {"per_step_k8s_config": {"worker": config}}},
+            },
+            tags={"dagster-k8s/config": json.dumps(run_elsewhere)},
+        )
+        pod = pods.step_pod(kube, NAMESPACE, run, "worker")
+        assert pod.spec.node_name == node
+        _begun(ledger, run, "worker")
         # In the name of a pod's cgroup its id may have another sign for each dash.
         of_pod = pod.metadata.uid.replace("-", "[-_]")
         kill = f'grep -l "{of_pod}" /proc/[0-9]*/cgroup | cut -d/ -f3 | xargs kill -9'
         nodes.on_node(
             kube,
             shell,
-            "systemd-run --on-active=150 systemctl start kubelet && "
-            f"systemd-run --on-active=2 sh -c 'systemctl stop kubelet; {kill}'",
+            "systemd-run --on-active=130 systemctl start kubelet && "
+            f"systemd-run --on-active=1 sh -c 'systemctl stop kubelet; {kill}'",
         )
         nodes.ready(kube, node, wanted=False, timeout=120)
         with nodes.out_of_service(kube, node):
