@@ -60,13 +60,13 @@ def assert_its_own_tests_pass(location: Path) -> None:
     assert tests.returncode == 0, tests.stdout + tests.stderr
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("location", LOCATIONS, ids=lambda path: path.name)
 def test_code_location_passes_its_own_tests_with_its_own_lock(location: Path) -> None:
     assert_its_own_tests_pass(location)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_what_bulkhead_new_makes_has_a_lock_and_passes_its_own_tests_with_it() -> None:
     # Inside the clone, because that is where bulkhead's own dependencies are read from.
     folder = ROOT / "build" / "new"

@@ -1,0 +1,1 @@
+"""The grocer's figures: clean orders, customers, days and weeks, made with dbt."""

@@ -1,0 +1,25 @@
+"""Checks that look at more than one row at a time."""
+
+import dagster as dg
+
+from analytics import usual
+from analytics.resources import Warehouse
+
+
+@dg.asset_check(
+    asset=dg.AssetKey("daily_order_summary"),
+    automation_condition=dg.AutomationCondition.eager(),
+)
+def daily_orders_look_usual(warehouse: Warehouse) -> dg.AssetCheckResult:
+    """Each of the last seven days had about as many orders as that weekday had before.
+
+    A day that had not may be a holiday, or a store's orders are missing: somebody should look.
+    """
+    daily = warehouse.read("select order_date, orders from analytics.daily_order_summary")
+    compared = usual.compare(daily)
+    return dg.AssetCheckResult(
+        passed=bool(len(compared) and compared["usual"].all()),
+        severity=dg.AssetCheckSeverity.WARN,
+        description=usual.describe(compared),
+        metadata={"days": dg.MetadataValue.md(usual.as_markdown(compared))},
+    )

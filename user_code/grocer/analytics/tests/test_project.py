@@ -1,0 +1,81 @@
+"""The manifest: made once, when it is needed, and never out of date."""
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from analytics import project
+from analytics.environment import Environment
+from analytics.models import models
+
+
+def test_an_image_is_not_built_of_a_model_that_refers_to_nothing_and_its_file_is_named(
+    broken_build: subprocess.Popen[str],
+) -> None:
+    said, _ = broken_build.communicate(timeout=120)
+    assert broken_build.returncode != 0
+    assert "analytics.users_augmented" in said
+    assert "models/staging/users_augmented.sql" in said
+    assert "orders_polished" in said
+
+
+def test_a_prepared_manifest_is_used_without_dbt(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared = project.manifest(Environment.CLUSTER)
+    monkeypatch.setattr(project, "DBT", Path("/nowhere/dbt"))
+    assert project.manifest(Environment.CLUSTER) == prepared
+    assert json.loads(prepared.read_text())["metadata"]["adapter_type"] == "postgres"
+
+
+def test_a_change_of_a_file_or_of_the_database_asks_for_another_manifest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "one.sql").write_text("select 1")
+    asked: list[str] = []
+
+    def parse(_environment: Environment, _project: Path, directory: Path) -> Path:
+        made = directory / "manifest.json"
+        made.write_text(str(len(asked)))
+        asked.append("once")
+        return made
+
+    monkeypatch.setattr(project, "_parse", parse)
+    first = project.manifest(Environment.LOCAL, tmp_path)
+    assert project.manifest(Environment.LOCAL, tmp_path) == first
+    assert len(asked) == 1
+    (tmp_path / "models" / "one.sql").write_text("select 2")
+    assert project.manifest(Environment.LOCAL, tmp_path).read_text() == "1"
+    assert not first.exists()
+    monkeypatch.setenv("GROCER_WAREHOUSE_DATABASE", "another")
+    assert project.manifest(Environment.LOCAL, tmp_path).read_text() == "2"
+
+
+def test_where_the_project_can_not_be_written_to_the_manifest_goes_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(project.os, "access", lambda *_: False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    made = tmp_path / "made.json"
+    made.write_text("{}")
+    monkeypatch.setattr(project, "_parse", lambda *_: made)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    assert project.manifest(Environment.LOCAL, folder).read_text() == "{}"
+    assert list(folder.iterdir()) == []
+
+
+def test_a_source_that_does_not_say_which_asset_it_is_is_refused_with_what_to_write(
+    tmp_path: Path,
+) -> None:
+    parsed = json.loads(project.manifest(Environment.LOCAL).read_text())
+    parsed["sources"]["source.analytics.raw.users"]["config"]["meta"] = {}
+    changed = tmp_path / "manifest.json"
+    changed.write_text(json.dumps(parsed))
+    with pytest.raises(dg.DagsterInvalidDefinitionError) as raised:
+        models(changed)
+    assert "Source raw.users in models/sources.yml does not say which asset" in str(raised.value)
+    assert "config: {meta: {dagster: {asset_key: [users]}}}" in str(raised.value)

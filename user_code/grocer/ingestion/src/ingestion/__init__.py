@@ -1,0 +1,1 @@
+"""The grocer's shop, marketing and stores, brought into the warehouse."""
