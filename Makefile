@@ -2,17 +2,18 @@
 
 KUBECONFIG_UP := $(if $(filter command line,$(origin KUBECONFIG)),--kubeconfig $(KUBECONFIG))
 BULKHEAD_KIND := .venv/bin/bulkhead-kind
+BULKHEAD_DEMO := .venv/bin/bulkhead-demo
 PYTEST        := .venv/bin/python -m pytest
 LOCK          := .venv/bin/uv pip compile -q --universal --generate-hashes --no-header --no-emit-find-links \
                  --no-emit-index-url
 TIMEOUT       := --timeout 600
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status images test lint unit kind-test bench lock fmt
+.PHONY: help up down status images demo demo-cluster demo-bad-day test lint unit kind-test bench lock fmt
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Use
 up: .venv/synced ## Make the cluster, build the images, install everything, run a job (KUBECONFIG=… for a cluster of yours)
@@ -26,6 +27,16 @@ status: .venv/synced ## What runs now, and where
 
 images: .venv/synced ## Build and push the images; show their sizes
 	@$(BULKHEAD_KIND) images
+
+##@ Try the grocer: three teams, one flow
+demo: .venv/synced ## On this machine alone, on DuckDB, without a cluster (ARGS=--fresh: with empty data)
+	@$(BULKHEAD_DEMO) laptop $(ARGS)
+
+demo-cluster: .venv/synced ## On the cluster, after all that `up` does, on PostgreSQL and the object store
+	@$(BULKHEAD_DEMO) cluster $(KUBECONFIG_UP)
+
+demo-bad-day: .venv/synced ## A file with broken rows, a step with too little memory (ARGS=--laptop beside `demo`)
+	@$(BULKHEAD_DEMO) bad-day $(KUBECONFIG_UP) $(ARGS)
 
 ##@ Test
 test: lint unit ## Everything that needs no cluster
@@ -51,15 +62,15 @@ fmt: .venv/synced ## Format the Python code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
 lock: .venv/synced ## Compute every requirements.lock anew
-	@$(LOCK) --python-version 3.11 --group pyproject.toml:dev packages/bulkhead/pyproject.toml infra/kind/pyproject.toml -o requirements.lock
+	@$(LOCK) --python-version 3.11 --group pyproject.toml:dev packages/bulkhead/pyproject.toml infra/kind/pyproject.toml infra/demo/pyproject.toml -o requirements.lock
 	@.venv/bin/python -m tests.locks
 
-.venv/synced: requirements.lock packages/bulkhead/pyproject.toml infra/kind/pyproject.toml
+.venv/synced: requirements.lock packages/bulkhead/pyproject.toml infra/kind/pyproject.toml infra/demo/pyproject.toml
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; python3 is " + sys.version.split()[0])'
 	@test -x .venv/bin/python || python3 -m venv .venv
 	@.venv/bin/pip install -q --disable-pip-version-check "$$(grep -o '^uv==[0-9.]*' requirements.lock)"
 	@.venv/bin/uv pip sync -q --require-hashes --python .venv/bin/python requirements.lock
-	@.venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e packages/bulkhead -e infra/kind
+	@.venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e packages/bulkhead -e infra/kind -e infra/demo
 	@touch $@
 
 .tools/synced: .venv/synced

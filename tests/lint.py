@@ -74,6 +74,8 @@ def chart_values() -> list[tuple[str, str]]:
     return [
         *(("charts/bulkhead", path) for path in tracked("charts/bulkhead/ci/*.yaml")),
         ("charts/bulkhead", "infra/kind/platform.yaml"),
+        ("charts/bulkhead", "infra/demo/platform.yaml"),
+        ("infra/demo/chart", "infra/demo/chart/ci/images.yaml"),
         *((location, path) for path in tracked("charts/code-location/ci/*.yaml")),
     ]
 

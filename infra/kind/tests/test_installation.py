@@ -10,7 +10,7 @@ from bulkhead_kind.progress import Progress
 
 
 def test_an_image_goes_to_the_chart_by_digest() -> None:
-    assert installation._image("bulkhead-registry:5000/bulkhead/hello@sha256:abc") == {
+    assert installation.image("bulkhead-registry:5000/bulkhead/hello@sha256:abc") == {
         "registry": "bulkhead-registry:5000",
         "repository": "bulkhead/hello",
         "digest": "sha256:abc",

@@ -39,6 +39,22 @@ def test_a_job_is_launched_with_its_location_and_name(tmp_path: Path) -> None:
     assert selector["jobName"] == "stocks"
 
 
+def test_assets_configuration_and_tags_of_a_run_are_passed_on(tmp_path: Path) -> None:
+    config = {"ops": {"forecast": {"config": {"days": 3}}}}
+    shown = page(tmp_path, {"data": LAUNCHED})
+    shown.launch("ml", "__ASSET_JOB", assets=["forecast"], config=config, tags={"month": "5"})
+    params = json.loads(asked(tmp_path)["variables"])["params"]
+    assert params["selector"]["assetSelection"] == [{"path": ["forecast"]}]
+    assert params["runConfigData"] == config
+    assert params["executionMetadata"]["tags"] == [{"key": "month", "value": "5"}]
+
+
+def test_a_wrong_configuration_is_told(tmp_path: Path) -> None:
+    wrong = {"__typename": "RunConfigValidationInvalid", "errors": [{"message": "no field x"}]}
+    with pytest.raises(PageError, match="was not launched: no field x"):
+        page(tmp_path, {"data": {"launchRun": wrong}}).launch("hello", "stocks")
+
+
 def test_a_refused_launch_says_what_the_web_server_said(tmp_path: Path) -> None:
     refused = {"launchRun": {"__typename": "PipelineNotFoundError", "message": "no such job"}}
     with pytest.raises(PageError, match=r"job stocks of code location hello .* no such job"):

@@ -53,41 +53,46 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Release:
-    """A chart to install under a name: its values file, and what is known only now."""
+    """A chart to install under a name: its values files, and what is known only now."""
 
     name: str
     namespace: str
     chart: Path
-    values: Path
+    values: Sequence[Path]
     more: Mapping[str, object]
 
 
 def install_platform(
-    progress: Progress, cluster: Cluster, images: Mapping[str, str], locations: Sequence[str]
+    progress: Progress,
+    cluster: Cluster,
+    images: Mapping[str, str],
+    locations: Sequence[str],
+    overlays: Sequence[Path] = (),
 ) -> None:
     """Install or upgrade the platform's release; its namespace admits only restricted pods.
 
-    Each of `locations` may join, with the walls that `platform.yaml` gives it or else the defaults.
-    Raises StepError when the release does not become healthy.
+    Each of `locations` may join, with the walls that `platform.yaml` gives it, or values files on
+    top of that, or else the defaults. Raises StepError when the release does not become healthy.
     """
     values = platform_values(images, locations)
-    release = Release(PLATFORM, PLATFORM, PLATFORM_CHART, PLATFORM_VALUES, values)
+    files = (PLATFORM_VALUES, *overlays)
+    release = Release(PLATFORM, PLATFORM, PLATFORM_CHART, files, values)
     with progress.step("Install the platform") as step:
-        _make_namespace(step, cluster)
-        _upgrade(step, cluster, release)
+        make_namespace(step, cluster, PLATFORM)
+        upgrade(step, cluster, release)
 
 
 def platform_values(images: Mapping[str, str], locations: Sequence[str]) -> dict[str, object]:
     """What the platform is installed with on top of `platform.yaml`."""
     return {
-        "image": _image(images["platform"]),
-        "postgresql": {"image": _image(images["postgresql"])},
-        "objectStore": {"image": _image(images["seaweedfs"])},
+        "image": image(images["platform"]),
+        "postgresql": {"image": image(images["postgresql"])},
+        "objectStore": {"image": image(images["seaweedfs"])},
         "codeLocations": {name: {} for name in locations},
     }
 
 
-def install_location(progress: Progress, cluster: Cluster, folder: Path, image: str) -> None:
+def install_location(progress: Progress, cluster: Cluster, folder: Path, reference: str) -> None:
     """Install or upgrade the release of the code location in `folder`, in its own namespace.
 
     Raises StepError when its code server does not become ready.
@@ -96,11 +101,11 @@ def install_location(progress: Progress, cluster: Cluster, folder: Path, image: 
         folder.name,
         f"{PLATFORM}-{folder.name}",
         LOCATION_CHART,
-        folder / "values.yaml",
-        {"image": _image(image)},
+        (folder / "values.yaml",),
+        {"image": image(reference)},
     )
     with progress.step(f"Install code location {folder.name}") as step:
-        _upgrade(step, cluster, release)
+        upgrade(step, cluster, release)
 
 
 def pods(cluster: Cluster) -> str:
@@ -110,26 +115,29 @@ def pods(cluster: Cluster) -> str:
     )
 
 
-def _make_namespace(step: Step, cluster: Cluster) -> None:
+def make_namespace(step: Step, cluster: Cluster, name: str) -> None:
+    """Make a namespace that admits only restricted pods, unless it is there."""
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
-        "metadata": {"name": PLATFORM, "labels": POD_SECURITY},
+        "metadata": {"name": name, "labels": POD_SECURITY},
     }
     path = _write("namespace", namespace)
     step.run([*cluster.kubectl_command(), "apply", "--server-side", "-f", path])
 
 
-def _upgrade(step: Step, cluster: Cluster, release: Release) -> None:
+def upgrade(step: Step, cluster: Cluster, release: Release) -> None:
+    """Install or upgrade a release, and wait until it is healthy."""
     words: Sequence[str | Path] = [
         *("upgrade", "--install", release.name, release.chart, "--namespace", release.namespace),
-        *("--values", release.values, "--values", _write(release.name, release.more)),
+        *(word for values in release.values for word in ("--values", values)),
+        *("--values", _write(release.name, release.more)),
         *("--wait", "--timeout", WAIT),
     ]
     step.run([*cluster.helm_command(), *words])
 
 
-def _image(reference: str) -> dict[str, str]:
+def image(reference: str) -> dict[str, str]:
     """The chart's `image` of `registry/repository@sha256:…`."""
     name, _, digest = reference.partition("@")
     registry, _, repository = name.partition("/")

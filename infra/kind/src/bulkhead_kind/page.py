@@ -1,4 +1,4 @@
-"""GraphQL to the platform's web server, through the Kubernetes API.
+"""GraphQL to a web server of Dagster: to the platform's, through the Kubernetes API.
 
 `kubectl create --raw` posts to the API server's service proxy, so this works on any cluster that
 kubectl reaches, without a port of this machine. It names no content type, so the query travels in
@@ -10,18 +10,20 @@ from __future__ import annotations
 import json
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 LAUNCH = """
 mutation Launch($params: ExecutionParams!) {
   launchRun(executionParams: $params) {
     __typename
     ... on LaunchRunSuccess { run { runId } }
+    ... on RunConfigValidationInvalid { errors { message } }
     ... on Error { message }
   }
 }"""
@@ -70,46 +72,39 @@ class RunResult:
     steps: tuple[StepResult, ...]
 
 
-@dataclass(frozen=True)
-class Page:
-    """The web server of one release, reached with one kubectl."""
+class WebServer(ABC):
+    """A web server of Dagster, however it is reached."""
 
-    kubectl: Sequence[str]
-    namespace: str = "bulkhead"
-    release: str = "bulkhead"
-
-    def query(self, document: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+    @abstractmethod
+    def query(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Answer `data` of a GraphQL document.
 
         Raises:
             PageError: the web server could not be reached, or refused the document.
         """
-        path = (
-            f"/api/v1/namespaces/{self.namespace}/services/"
-            f"{self.release}-webserver:http/proxy/graphql"
-        )
-        words = urlencode({"query": document, "variables": json.dumps(variables or {})})
-        asked = subprocess.run(
-            [*self.kubectl, "create", "--raw", f"{path}?{words}", "-f", "-"],
-            input="{}",
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if asked.returncode != 0:
-            raise PageError(f"the web server did not answer at {path}: {asked.stderr.strip()}")
-        answer = json.loads(asked.stdout)
-        if answer.get("errors"):
-            raise PageError(f"the web server refused the query: {answer['errors'][0]['message']}")
-        return answer["data"]
 
     def locations(self) -> dict[str, str]:
         """Each code location in the workspace: `loaded`, `loading`, or its load error."""
         entries = self.query(LOCATIONS)["workspaceOrError"]["locationEntries"]
         return {entry["name"]: _state(entry["locationOrLoadError"]) for entry in entries}
 
-    def launch(self, location: str, job: str) -> str:
-        """Launch a job with its default configuration; returns the run's id.
+    def launch(
+        self,
+        location: str,
+        job: str,
+        *,
+        assets: Sequence[str] = (),
+        config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
+        """Launch a job, or some assets of it; returns the run's id.
+
+        Args:
+            location: the code location.
+            job: of it.
+            assets: names of those to materialize; all of the job's without.
+            config: the run's configuration; the default without.
+            tags: of the run.
 
         Raises:
             PageError: the job is unknown, or its configuration is not valid.
@@ -118,11 +113,18 @@ class Page:
             "repositoryLocationName": location,
             "repositoryName": "__repository__",
             "jobName": job,
+            **({"assetSelection": [{"path": [name]} for name in assets]} if assets else {}),
         }
-        params = {"selector": selector, "runConfigData": {}}
+        run_tags = [{"key": key, "value": value} for key, value in (tags or {}).items()]
+        params = {
+            "selector": selector,
+            "runConfigData": config or {},
+            "executionMetadata": {"tags": run_tags},
+        }
         answer = self.query(LAUNCH, {"params": params})["launchRun"]
         if answer["__typename"] != "LaunchRunSuccess":
             said = answer.get("message", answer["__typename"])
+            said = "; ".join(error["message"] for error in answer.get("errors", [])) or said
             raise PageError(f"job {job} of code location {location} was not launched: {said}")
         return answer["run"]["runId"]
 
@@ -147,6 +149,45 @@ class Page:
                     f"look at it in the page under /runs/{run_id}"
                 )
             time.sleep(1)
+
+
+@dataclass(frozen=True)
+class Page(WebServer):
+    """The web server of one release, reached with one kubectl."""
+
+    kubectl: Sequence[str]
+    namespace: str = "bulkhead"
+    release: str = "bulkhead"
+
+    def query(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Answer `data` of a GraphQL document.
+
+        Raises:
+            PageError: the web server could not be reached, or refused the document.
+        """
+        path = (
+            f"/api/v1/namespaces/{self.namespace}/services/"
+            f"{self.release}-webserver:http/proxy/graphql"
+        )
+        words = urlencode({"query": document, "variables": json.dumps(variables or {})})
+        asked = subprocess.run(
+            [*self.kubectl, "create", "--raw", f"{path}?{words}", "-f", "-"],
+            input="{}",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if asked.returncode != 0:
+            raise PageError(f"the web server did not answer at {path}: {asked.stderr.strip()}")
+        return data(asked.stdout)
+
+
+def data(text: str) -> dict[str, Any]:
+    """The data of a web server's answer; raises PageError where it is a refusal."""
+    answer = json.loads(text)
+    if answer.get("errors"):
+        raise PageError(f"the web server refused the query: {answer['errors'][0]['message']}")
+    return answer["data"]
 
 
 def _state(entry: dict[str, Any] | None) -> str:

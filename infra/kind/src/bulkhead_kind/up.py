@@ -142,13 +142,7 @@ def show(progress: Progress, target: Target, references: dict[str, str]) -> bool
 def print_next(progress: Progress, target: Target) -> None:
     """Say where the page is and what to try next."""
     kubeconfig = target.cluster.kubeconfig or "your kubeconfig"
-    if target.ours:
-        progress.say(f"\nThe page: [bold]http://127.0.0.1:{cluster.port()}[/]")
-    else:
-        progress.say(
-            f"\nThe page: kubectl --namespace {installation.PLATFORM} port-forward "
-            f"service/{installation.PLATFORM}-webserver 3000:80, then http://127.0.0.1:3000"
-        )
+    print_page(progress, target)
     progress.say(
         "Try next:\n"
         f"  export KUBECONFIG={kubeconfig}\n"
@@ -158,6 +152,17 @@ def print_next(progress: Progress, target: Target) -> None:
         "  .venv/bin/bulkhead new forecasts     a code location of your own, then `make up`\n"
         "  change user_code/hello, then `make up`     only that code location is released"
     )
+
+
+def print_page(progress: Progress, target: Target) -> None:
+    """Say where the page is."""
+    if target.ours:
+        progress.say(f"\nThe page: [bold]http://127.0.0.1:{cluster.port()}[/]")
+    else:
+        progress.say(
+            f"\nThe page: kubectl --namespace {installation.PLATFORM} port-forward "
+            f"service/{installation.PLATFORM}-webserver 3000:80, then http://127.0.0.1:3000"
+        )
 
 
 def _ours(progress: Progress) -> Target:

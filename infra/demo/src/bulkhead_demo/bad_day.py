@@ -1,0 +1,149 @@
+"""A bad day: a file with rows that can't be read, and a step with too little memory.
+
+What is shown, and checked: a check names the file and the rows; the step says what its limit was,
+and grows; everything else goes on as ever.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from rich.console import Console
+from rich.text import Text
+
+from bulkhead_demo import flow, observed
+from bulkhead_demo.flow import FlowError, Watch
+from bulkhead_demo.observed import Check, Event, Figures, Moment
+
+FILES = "offline_orders"
+CHECK = "every_row_is_readable"
+MODEL = "order_forecast_model"
+MODEL_LOCATION = "ml"
+
+RESAMPLES = 20_000
+"""So many make the model's step hold about 1 GiB, where it has 640Mi at first."""
+
+GROWTH = re.compile(r"\bgrew from\b|\bkilled for memory\b")
+"""What a step says that had too little memory and got more (docs/limits.md)."""
+
+FIRST_DAY = date(2017, 1, 2)
+DAYS = 360
+
+ROW = re.compile(r"^.+\.csv, row \d+: .+$", re.MULTILINE)
+
+EVERYTHING = "__ASSET_JOB"
+"""Dagster's job of all assets of a code location."""
+
+Drop = Callable[[int], str]
+"""Drops the file of the bad day of that number where the sensor finds it; returns what it said."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it: sentences for people, and what went otherwise than promised."""
+
+    shown: Sequence[str]
+    wrong: Sequence[str]
+
+
+def play(watch: Watch, drop: Drop, *, with_limits: bool) -> Outcome:
+    """Drop the file, launch the step, follow all that comes of it, and judge it.
+
+    Args:
+        watch: the flow has been played there before.
+        drop: drops the file.
+        with_limits: whether steps have limits there; without, only the file is dropped.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        FlowError: the demo was not played yet, a run failed, or nothing more happens and something
+            is missing.
+        PageError: the web server does not answer, or refuses a run.
+    """
+    server = watch.server
+    flow.start_automation(server, watch.screen)
+    before = observed.figures(server)
+    first = observed.now(server, 0.0)
+    earlier = [run for run in first.runs if FILES in run.assets]
+    if first.assets.get(FILES) is None or first.assets[FILES].materialized is None:
+        raise FlowError("the shop is not open yet: play the demo first")
+    since = max(run.created for run in first.runs)
+    watch.screen.say(drop(len(earlier)))
+    model_run: str | None = None
+    if with_limits:
+        model_run = server.launch(
+            MODEL_LOCATION,
+            EVERYTHING,
+            assets=[MODEL],
+            config={"ops": {MODEL: {"config": {"resamples": RESAMPLES}}}},
+            tags={"dagster/partition": before.partitions[MODEL][-1]},
+        )
+    # A sensor's run is made some time after the file was dropped.
+    moment = flow.follow(watch, since + 0.002, lambda moment: _missing(moment, since))
+    after = observed.figures(server)
+    shown, wrong = _judge_check(before, after)
+    if model_run:
+        grown = _growth(observed.events(server, model_run))
+        shown += grown
+        if not grown:
+            wrong.append(f"Step {MODEL} had all the memory that it wanted, and should not have.")
+    others = [run for run in moment.runs if run.id != model_run]
+    shown.append(
+        f"{len(others)} other runs followed, all of them well; of the other checks none has "
+        "changed its mind."
+    )
+    return Outcome(shown, wrong)
+
+
+def program(number: int) -> list[str]:
+    """Arguments of the Python of `ingestion` that drop the file of a bad day.
+
+    Each number has a day of its own: a file that has been loaded before would change nothing.
+    """
+    day = FIRST_DAY + timedelta(days=number % DAYS)
+    return ["-m", "ingestion.bad_day", "--day", day.isoformat()]
+
+
+def show(console: Console, outcome: Outcome) -> None:
+    """Print what came of it."""
+    console.print()
+    for text in outcome.shown:
+        console.print(Text(text), soft_wrap=True)
+    for text in outcome.wrong:
+        console.print(Text(f"Otherwise than promised: {text}", style="red"), soft_wrap=True)
+
+
+def _missing(moment: Moment, since: float) -> list[str]:
+    """What has yet to follow the file: the sensor's load of it, and all that is made from it."""
+    loaded = moment.assets[FILES].materialized or 0.0
+    if loaded <= since:
+        return [FILES]
+    return flow.behind(moment, FILES, loaded)
+
+
+def _judge_check(before: Figures, after: Figures) -> tuple[list[str], list[str]]:
+    shown: list[str] = []
+    wrong: list[str] = []
+    was = {(check.asset, check.name): check for check in before.checks}
+    for check in after.checks:
+        if (check.asset, check.name) == (FILES, CHECK):
+            shown.append(f"Check {CHECK} of {FILES}: {check.status}")
+            shown += [f"    {line}" for line in check.description.splitlines()]
+            if check.status != "FAILED" or not ROW.search(check.description):
+                wrong.append(f"Check {CHECK} of {FILES} should have failed, with file and rows.")
+        elif _is_worse(was.get((check.asset, check.name)), check):
+            wrong.append(f"Check {check.name} of {check.asset} is {check.status} now.")
+    return shown, wrong
+
+
+def _is_worse(before: Check | None, after: Check) -> bool:
+    bad = {"FAILED", "EXECUTION_FAILED"}
+    return after.status in bad and (before is None or before.status not in bad)
+
+
+def _growth(events: Sequence[Event]) -> list[str]:
+    told = [line for event in events for line in (event.message, *event.error)]
+    return list(dict.fromkeys(line for line in told if GROWTH.search(line)))

@@ -1,0 +1,98 @@
+"""What the flow came to, from what the assets say of themselves."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bulkhead_demo.observed import Check, Figures
+
+BAR = 40
+"""Width of the longest bar."""
+
+DAYS = 7
+
+
+def show(console: Console, figures: Figures) -> None:
+    """Print orders, the forecast and how good it is, and how the checks went."""
+    for part in (_facts(figures), _next_week(figures), _checks(figures.checks)):
+        if part is not None:
+            console.print()
+            console.print(part, soft_wrap=isinstance(part, Text))
+
+
+def _facts(figures: Figures) -> Table:
+    said = figures.metadata
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(justify="left", style="dim")
+    table.add_column()
+    orders = said.get("orders", {})
+    table.add_row(
+        "orders",
+        f"{_number(orders.get('dagster/row_count'))}, {_number(orders.get('rows loaded'))} of "
+        "them loaded just now",
+    )
+    days = said.get("daily_order_summary", {}).get("dagster/row_count")
+    table.add_row("days", f"{_number(days)} with orders")
+    model = said.get("order_forecast_model", {})
+    table.add_row(
+        "forecast",
+        f"misses a day by {_decimal(model.get('mape'), 2)} %, repeating the last week by "
+        f"{_decimal(model.get('naive_mape'), 2)} % (MAPE)",
+    )
+    shoppers = said.get("next_week_shoppers", {})
+    naive = [shoppers[name] for name in ("recency_auc", "frequency_auc") if name in shoppers]
+    table.add_row(
+        "shoppers",
+        f"who comes next week: AUC {_decimal(shoppers.get('auc'), 3)}, the better naive order "
+        f"{_decimal(max(naive, default=None), 3)}",
+    )
+    return table
+
+
+def _next_week(figures: Figures) -> RenderableType | None:
+    """Bars of the orders to expect on each day of the next week; None where none are told."""
+    days: Sequence[Mapping[str, Any]] = figures.metadata.get("predicted_orders", {}).get(
+        "next_week", []
+    )[:DAYS]
+    if not days:
+        return None
+    most = max(float(day["orders"]) for day in days) or 1.0
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column()
+    for day in days:
+        when = date.fromisoformat(str(day["order_date"])[:10])
+        expected = float(day["orders"])
+        bar = Text("█" * round(BAR * expected / most), style="cyan")
+        table.add_row(f"{when:%a} {when}", f"{expected:.0f}", bar)
+    return Group(Text("Orders to expect", style="bold"), table)
+
+
+def _checks(checks: Iterable[Check]) -> Text:
+    counted = list(checks)
+    passed = [check for check in counted if check.status == "SUCCEEDED"]
+    wrong = [check for check in counted if check.status in {"FAILED", "EXECUTION_FAILED"}]
+    warnings = [check for check in wrong if check.is_warning]
+    rest = len(counted) - len(passed) - len(wrong)
+    parts = [f"{len(passed)} passed", f"{len(wrong) - len(warnings)} failed"]
+    parts += [f"{len(warnings)} warned"] if warnings else []
+    parts += [f"{rest} not run on the newest data"] if rest else []
+    text = Text(f"Checks: {', '.join(parts)}")
+    for check in wrong:
+        style = "yellow" if check.is_warning else "red"
+        text.append(f"\n  {check.asset}: {check.name}", style=style)
+        text.append("".join(f"\n    {line}" for line in check.description.splitlines()))
+    return text
+
+
+def _number(value: Any) -> str:  # noqa: ANN401 - as it comes from metadata
+    return f"{value:,}" if isinstance(value, int) else "?"
+
+
+def _decimal(value: Any, places: int) -> str:  # noqa: ANN401 - the same
+    return f"{value:.{places}f}" if isinstance(value, int | float) else "?"

@@ -1,0 +1,357 @@
+"""What a web server of Dagster shows: runs, assets, checks, sensors, and why a run failed."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bulkhead_kind.page import FINISHED, WebServer
+
+ENTRY = """
+fragment entry on MetadataEntry {
+  label
+  ... on IntMetadataEntry { intRepr }
+  ... on FloatMetadataEntry { floatValue }
+  ... on TextMetadataEntry { text }
+  ... on BoolMetadataEntry { boolValue }
+  ... on PathMetadataEntry { path }
+  ... on JsonMetadataEntry { jsonString }
+  ... on TableMetadataEntry { table { records } }
+}"""
+
+NOW = """
+query Now($since: Float!) {
+  runsOrError(filter: { createdAfter: $since }) { ... on Runs { results {
+    runId jobName status creationTime startTime endTime
+    assetSelection { path }
+    tags { key value }
+    repositoryOrigin { repositoryLocationName }
+  } } ... on PythonError { message } }
+  assetNodes {
+    assetKey { path }
+    repository { location { name } }
+    dependencyKeys { path }
+    jobNames
+    automationCondition { label }
+    assetMaterializations(limit: 1) { runId timestamp }
+  }
+}"""
+
+CREATED = """
+query Created($id: ID!) { runOrError(runId: $id) { ... on Run { creationTime } } }"""
+
+FIGURES = (
+    ENTRY
+    + """
+query Figures { assetNodes {
+  assetKey { path }
+  partitionKeys
+  assetMaterializations(limit: 1) { metadataEntries { ...entry } }
+  assetChecksOrError { ... on AssetChecks { checks {
+    name
+    executionForLatestMaterialization {
+      status
+      evaluation { severity description }
+    }
+  } } }
+} }"""
+)
+
+SENSORS = """
+{ workspaceOrError { ... on Workspace { locationEntries {
+  name
+  locationOrLoadError { ... on RepositoryLocation {
+    repositories { sensors { name sensorType sensorState { status } } }
+  } }
+} } } }"""
+
+START_SENSOR = """
+mutation Start($sensor: SensorSelector!) {
+  startSensor(sensorSelector: $sensor) { __typename ... on Error { message } }
+}"""
+
+EVENTS = """
+query Events($id: ID!, $cursor: String) {
+  logsForRun(runId: $id, afterCursor: $cursor, limit: 1000) { ... on EventConnection {
+    cursor
+    hasMore
+    events {
+      __typename
+      ... on MessageEvent { message timestamp stepKey }
+      ... on ErrorEvent { error { message causes { message } } }
+      ... on AssetCheckEvaluationEvent { evaluation { checkName success description } }
+    }
+  } }
+}"""
+
+AUTOMATION = frozenset({"AUTOMATION", "AUTO_MATERIALIZE"})
+"""Sensor types that evaluate automation conditions."""
+
+WILL_RETRY = ("dagster/will_retry", "true")
+"""Tag of a failed run that Dagster starts again by itself."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run; times are seconds since 1970, None where it has not come to that."""
+
+    id: str
+    location: str
+    job: str
+    status: str
+    assets: tuple[str, ...]
+    created: float
+    started: float | None
+    ended: float | None
+    will_retry: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.status in FINISHED
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it ended otherwise than well, for good."""
+        return self.is_over and self.status != "SUCCESS" and not self.will_retry
+
+
+@dataclass(frozen=True)
+class Asset:
+    """An asset; `materialized` is when that last was, in seconds since 1970."""
+
+    name: str
+    location: str
+    upstream: frozenset[str]
+    is_automatic: bool
+    jobs: frozenset[str]
+    materialized: float | None
+    run_id: str | None
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Runs as they were made, and assets by name, each after those it is made from, at one time."""
+
+    runs: tuple[Run, ...]
+    assets: Mapping[str, Asset]
+
+
+@dataclass(frozen=True)
+class Check:
+    """The last result of an asset check; `status` is `NOT RUN` where there is none."""
+
+    asset: str
+    name: str
+    status: str
+    is_warning: bool
+    description: str
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What assets say of themselves, by asset and label, and how their checks went."""
+
+    metadata: Mapping[str, Mapping[str, Any]]
+    partitions: Mapping[str, tuple[str, ...]]
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """A sensor; automatic ones evaluate automation conditions."""
+
+    name: str
+    location: str
+    is_automatic: bool
+    is_running: bool
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a run failed: the step, None where it was no step's fault, and the error's lines."""
+
+    step: str | None
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A line of a run's log, as the page shows it."""
+
+    kind: str
+    step: str | None
+    message: str
+    error: tuple[str, ...] = ()
+
+
+def now(server: WebServer, since: float) -> Moment:
+    """Read the runs that were made after a time, in seconds since 1970, and all assets."""
+    answer = server.query(NOW, {"since": since})
+    assets = _in_order({asset.name: asset for asset in map(_asset, answer["assetNodes"])})
+    runs = [_run(run, assets.values()) for run in answer["runsOrError"]["results"]]
+    return Moment(tuple(sorted(runs, key=lambda run: run.created)), assets)
+
+
+def created(server: WebServer, run_id: str) -> float:
+    """Read when a run was made, by the clock that Dagster stamps runs with."""
+    return server.query(CREATED, {"id": run_id})["runOrError"]["creationTime"]
+
+
+def figures(server: WebServer) -> Figures:
+    """Read what the last materialization of each asset says, and its checks."""
+    nodes = {_name(node["assetKey"]): node for node in server.query(FIGURES)["assetNodes"]}
+    return Figures(
+        {
+            name: _metadata(node["assetMaterializations"][0]["metadataEntries"])
+            for name, node in nodes.items()
+            if node["assetMaterializations"]
+        },
+        {name: tuple(node["partitionKeys"]) for name, node in nodes.items()},
+        tuple(
+            _check(name, check)
+            for name, node in nodes.items()
+            for check in node["assetChecksOrError"].get("checks", [])
+        ),
+    )
+
+
+def sensors(server: WebServer) -> list[Sensor]:
+    """Read all sensors of all code locations that are loaded."""
+    entries = server.query(SENSORS)["workspaceOrError"]["locationEntries"]
+    return [
+        Sensor(
+            sensor["name"],
+            entry["name"],
+            sensor["sensorType"] in AUTOMATION,
+            sensor["sensorState"]["status"] == "RUNNING",
+        )
+        for entry in entries
+        for repository in (entry["locationOrLoadError"] or {}).get("repositories", [])
+        for sensor in repository["sensors"]
+    ]
+
+
+def start(server: WebServer, sensor: Sensor) -> str | None:
+    """Start a sensor; returns what the web server said against it, None where it did it."""
+    selector = {
+        "repositoryLocationName": sensor.location,
+        "repositoryName": "__repository__",
+        "sensorName": sensor.name,
+    }
+    answer = server.query(START_SENSOR, {"sensor": selector})["startSensor"]
+    return None if answer["__typename"] == "Sensor" else answer.get("message", "no reason given")
+
+
+def events(server: WebServer, run_id: str) -> list[Event]:
+    """Read all that a run has logged so far."""
+    found: list[Event] = []
+    cursor, more = None, True
+    while more:
+        page = server.query(EVENTS, {"id": run_id, "cursor": cursor})["logsForRun"]
+        found += [_event(event) for event in page["events"]]
+        cursor, more = page["cursor"], page["hasMore"]
+    return found
+
+
+def failure(server: WebServer, run_id: str, most_lines: int = 12) -> Failure:
+    """Read why a run failed: of its first step that did, else of the run."""
+    told = events(server, run_id)
+    for kind in ("ExecutionStepFailureEvent", "RunFailureEvent"):
+        for event in told:
+            if event.kind == kind:
+                lines = event.error or tuple(event.message.splitlines())
+                return Failure(event.step, lines[:most_lines])
+    return Failure(None, tuple(event.message for event in told[-most_lines:]))
+
+
+def _in_order(assets: Mapping[str, Asset]) -> dict[str, Asset]:
+    """The same, each after those that it is made from."""
+
+    def depth(name: str) -> int:
+        asset = assets.get(name)
+        return 1 + max((depth(up) for up in asset.upstream), default=0) if asset else 0
+
+    return {name: assets[name] for name in sorted(assets, key=lambda name: (depth(name), name))}
+
+
+def _run(run: dict[str, Any], assets: Iterable[Asset]) -> Run:
+    origin = run["repositoryOrigin"]
+    location = origin["repositoryLocationName"] if origin else "?"
+    selected = {_name(key) for key in run["assetSelection"] or []}
+    made = [
+        each.name
+        for each in assets
+        if (each.name in selected if selected else run["jobName"] in each.jobs)
+        and each.location == location
+    ]
+    return Run(
+        run["runId"],
+        location,
+        run["jobName"],
+        run["status"],
+        tuple(made),
+        run["creationTime"],
+        run["startTime"],
+        run["endTime"],
+        WILL_RETRY in {(tag["key"], tag["value"]) for tag in run["tags"]},
+    )
+
+
+def _asset(node: dict[str, Any]) -> Asset:
+    last = next(iter(node["assetMaterializations"]), None)
+    return Asset(
+        _name(node["assetKey"]),
+        node["repository"]["location"]["name"],
+        frozenset(_name(key) for key in node["dependencyKeys"]),
+        node["automationCondition"] is not None,
+        frozenset(node["jobNames"]),
+        int(last["timestamp"]) / 1000 if last else None,
+        last["runId"] if last else None,
+    )
+
+
+def _check(asset: str, check: dict[str, Any]) -> Check:
+    execution = check["executionForLatestMaterialization"] or {}
+    evaluation = execution.get("evaluation") or {}
+    return Check(
+        asset,
+        check["name"],
+        execution.get("status", "NOT RUN"),
+        evaluation.get("severity") == "WARN",
+        evaluation.get("description") or "",
+    )
+
+
+def _event(event: dict[str, Any]) -> Event:
+    error = event.get("error")
+    # Dagster wraps what the code raised; what it raised is the last cause.
+    chain = [error, *error["causes"]] if error else []
+    said = chain[-1]["message"] if chain else ""
+    evaluation = event.get("evaluation")
+    message = event.get("message") or ""
+    if evaluation:
+        message = f"{evaluation['checkName']}: {evaluation['description'] or message}"
+    return Event(
+        event["__typename"], event.get("stepKey") or None, message, tuple(said.splitlines())
+    )
+
+
+def _metadata(entries: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return {entry["label"]: _value(entry) for entry in entries}
+
+
+def _value(entry: dict[str, Any]) -> Any:  # noqa: ANN401 - as many types as metadata has
+    """The value of an entry, None for types that the demo does not read."""
+    if "intRepr" in entry:
+        return int(entry["intRepr"])
+    if "table" in entry:
+        return [json.loads(record) for record in entry["table"]["records"]]
+    if "jsonString" in entry:
+        return json.loads(entry["jsonString"])
+    plain = ("floatValue", "text", "boolValue", "path")
+    return next((entry[name] for name in plain if name in entry), None)
+
+
+def _name(key: dict[str, Any]) -> str:
+    return "/".join(key["path"])

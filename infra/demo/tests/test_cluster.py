@@ -1,0 +1,72 @@
+"""What is installed on the cluster, in which order, and how a file gets there."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from rich.console import Console
+
+from bulkhead_demo import cluster
+from bulkhead_demo.paths import CHART, PLATFORM_OVERLAY
+from bulkhead_kind import images, installation
+from bulkhead_kind.engine import Engine
+from bulkhead_kind.installation import Cluster
+from bulkhead_kind.progress import Progress
+from bulkhead_kind.up import Target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAMES = ("platform", "postgresql", "seaweedfs", "hello", "ingestion", "analytics", "ml")
+
+
+@pytest.fixture
+def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """A cluster whose helm and kubectl note what they are asked."""
+    monkeypatch.setattr(installation, "BUILD", tmp_path)
+    folders = {"user_code": ("hello",), "grocer": ("ingestion", "analytics", "ml")}
+    for parent, names in folders.items():
+        for name in names:
+            (tmp_path / parent / name).mkdir(parents=True)
+            (tmp_path / parent / name / "pyproject.toml").touch()
+
+    def code_locations(parent: Path = tmp_path / "user_code") -> list[Path]:
+        return [tmp_path / parent.name / name for name in folders[parent.name]]
+
+    monkeypatch.setattr(images, "code_locations", code_locations)
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\necho Dropped it\n')
+    program.chmod(0o755)
+    reached = Cluster(program, program, None)
+    return Target(reached, Engine("podman"), "base", "registry:5000", ours=True)
+
+
+def asked(folder: Path) -> list[str]:
+    return (folder / "asked").read_text().splitlines()
+
+
+def test_the_platform_comes_first_then_the_database_then_the_code_locations(
+    target: Target, tmp_path: Path
+) -> None:
+    references = {name: f"registry:5000/bulkhead/{name}@sha256:{name}" for name in NAMES}
+    cluster.install(Progress(tmp_path, Console(quiet=True)), target, references)
+    releases = [line.split()[2:4] for line in asked(tmp_path) if line.startswith("upgrade")]
+    assert [name for name, _ in releases] == [
+        *("bulkhead", "grocer", "hello", "ingestion", "analytics", "ml")
+    ]
+    assert releases[1] == ["grocer", str(CHART)]
+    (platform,) = [line for line in asked(tmp_path) if "--install bulkhead" in line]
+    assert f"--values {PLATFORM_OVERLAY}" in platform
+    told = json.loads((tmp_path / "values" / "bulkhead.json").read_text())
+    assert list(told["codeLocations"]) == ["hello", "ingestion", "analytics", "ml"]
+    given = json.loads((tmp_path / "values" / "grocer.json").read_text())
+    assert given["campaigns"]["image"]["digest"] == "sha256:ingestion"
+    assert given["flyer"]["image"]["repository"] == "bulkhead/ml"
+
+
+def test_a_bad_day_s_file_is_dropped_from_the_code_server(target: Target, tmp_path: Path) -> None:
+    assert cluster.drop_file(target, 3) == "Dropped it"
+    words = "exec --namespace=bulkhead-ingestion deployment/ingestion -- python3 -m"
+    assert asked(tmp_path) == [f"{words} ingestion.bad_day --day 2017-01-05"]

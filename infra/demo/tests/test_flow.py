@@ -1,0 +1,135 @@
+"""The flow through three code locations: how it ends well, and what it says when it does not."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulkhead_demo import flow
+from bulkhead_demo.flow import FlowError, Patience
+
+if TYPE_CHECKING:
+    import io
+
+    from grocer import Grocer
+
+    from bulkhead_demo.flow import Watch
+
+LOCATIONS = ("ingestion", "analytics", "ml")
+
+
+def test_one_load_of_orders_reaches_every_asset_that_follows(watch: Watch, grocer: Grocer) -> None:
+    flow.play(watch)
+    jobs = [params["selector"]["jobName"] for params in grocer.launched]
+    assert jobs == ["open_the_shop", "load_orders"]
+    assert {run.location for run in grocer.runs} == set(LOCATIONS)
+    assert {"store_flyer", "next_week_shoppers", "users_augmented"} <= grocer.materialized.keys()
+
+
+def test_what_is_launched_gets_the_configuration_of_the_place(watch: Watch, grocer: Grocer) -> None:
+    config = {"execution": {"config": {"in_process": {}}}}
+    flow.play(replace(watch, config=config))
+    assert [params["runConfigData"] for params in grocer.launched] == [config, config]
+
+
+def test_an_open_shop_is_not_opened_again_and_all_follow_the_new_orders(
+    watch: Watch, grocer: Grocer
+) -> None:
+    flow.play(watch)
+    before = dict(grocer.materialized)
+    flow.play(watch)
+    jobs = [params["selector"]["jobName"] for params in grocer.launched]
+    assert jobs == ["open_the_shop", "load_orders", "load_orders"]
+    renewed = {name for name in before if grocer.materialized[name][0] > before[name][0]}
+    assert {"orders", "orders_cleaned", "predicted_orders", "store_flyer"} <= renewed
+    assert "shop_database" not in renewed
+
+
+def test_without_a_terminal_each_run_has_a_line_for_its_start_and_its_end(
+    watch: Watch, paper: io.StringIO
+) -> None:
+    flow.play(watch)
+    lines = [re.sub(r"^ *\d+ s +|, \d+ s$", "", line) for line in paper.getvalue().splitlines()]
+    assert lines[:4] == [
+        "ingestion  … campaigns, shop_database, users, offline_orders",
+        "ingestion  ✓ campaigns, shop_database, users, offline_orders",
+        "ingestion  … orders",
+        "ingestion  ✓ orders",
+    ]
+    assert [line.split()[0] for line in lines[4:]] == ["analytics"] * 2 + ["ml"] * 2
+
+
+def test_a_run_that_fails_is_told_with_location_step_error_and_link(
+    watch: Watch, grocer: Grocer
+) -> None:
+    grocer.fails = "order_forecast_model"
+    with pytest.raises(FlowError) as failure:
+        flow.play(replace(watch, url="http://127.0.0.1:3000"))
+    text = str(failure.value)
+    assert text.startswith("a run of ml failed at step order_forecast_model:\n")
+    assert "ValueError: no eggs" in text
+    assert "Error in op" not in text
+    (failed,) = [run for run in grocer.runs if run.status == "FAILURE"]
+    assert f"http://127.0.0.1:3000/runs/{failed.id}" in text
+
+
+def test_a_stopped_automation_sensor_is_started(
+    watch: Watch, grocer: Grocer, paper: io.StringIO
+) -> None:
+    grocer.stopped = {"ml"}
+    flow.play(watch)
+    assert "Started sensor follow_ml of ml" in paper.getvalue()
+    assert "store_flyer" in grocer.materialized
+
+
+def test_when_nothing_follows_the_missing_assets_and_the_sensors_are_named(
+    watch: Watch, grocer: Grocer
+) -> None:
+    grocer.deaf = {"ml"}
+    with pytest.raises(FlowError) as failure:
+        flow.play(watch)
+    text = str(failure.value)
+    missing = "next_week_shoppers, order_forecast_model, predicted_orders, store_flyer"
+    assert f"Never materialized: {missing}." in text
+    assert "Automation sensors of ml: follow_ml is RUNNING." in text
+
+
+def test_when_nothing_follows_on_old_data_the_old_assets_are_named(
+    watch: Watch, grocer: Grocer
+) -> None:
+    flow.play(watch)
+    grocer.deaf = {"analytics"}
+    with pytest.raises(FlowError, match=r"Older than what they are made from: .*orders_cleaned"):
+        flow.play(watch)
+
+
+def test_a_run_without_end_is_named(watch: Watch, grocer: Grocer) -> None:
+    grocer.hangs = "orders"
+    with pytest.raises(FlowError, match=r"still under way: load_orders of ingestion \(STARTED, "):
+        flow.play(watch)
+
+
+def test_what_can_no_longer_go_well_ends_the_wait(watch: Watch, grocer: Grocer) -> None:
+    def check() -> None:
+        if grocer.launched:
+            raise RuntimeError("dagster ended")
+
+    with pytest.raises(RuntimeError, match="dagster ended"):
+        flow.play(replace(watch, check=check))
+
+
+def test_a_load_error_is_shown_and_ends_the_wait(grocer: Grocer) -> None:
+    grocer.load_errors = {"analytics": "ModuleNotFoundError: no dbt\n  more"}
+    with pytest.raises(FlowError) as failure:
+        flow.wait_until_loaded(grocer, LOCATIONS, Patience())
+    assert str(failure.value) == (
+        "code location analytics can't be loaded:\n    ModuleNotFoundError: no dbt\n      more"
+    )
+
+
+def test_a_location_that_is_not_there_is_named(grocer: Grocer, watch: Watch) -> None:
+    with pytest.raises(FlowError, match="marketing: not there"):
+        flow.wait_until_loaded(grocer, [*LOCATIONS, "marketing"], watch.patience)
