@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from bulkhead import names
 from bulkhead.steps import growth_channel, supervisor
+from bulkhead.steps.put_off import put_off
 from bulkhead.steps.usage import Usage, UsageMeter
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ def _run(meter: UsageMeter) -> int:
     args = deserialize_value(zlib.decompress(packed).decode(), ExecuteStepArgs)
     (step_key,) = cast("list[str]", args.step_keys_to_execute)
     with DagsterInstance.from_ref(cast("Any", args.instance_ref)) as instance:
-        keep_connections(instance, _MOST_CONNECTIONS)
+        with put_off("alembic"):  # the storages are imported here
+            keep_connections(instance, _MOST_CONNECTIONS)
         run = instance.get_run_by_id(args.run_id)
         if run is None:
             sys.stderr.write(f"run {args.run_id} is not known any more: it was deleted\n")
