@@ -34,14 +34,7 @@ def add_at_second_attempt(context: dg.OpExecutionContext, squares: list[int]) ->
 @dg.op
 def report(context: dg.OpExecutionContext, total: int) -> None:
     costly = {"boto3", "dagster_aws", "dagster_k8s", "kubernetes"}
-    instance = dg.DagsterInstance.get()
-    context.add_output_metadata(
-        {
-            "total": total,
-            "costly imports": sorted(costly & {*sys.modules}),
-            "is in the instance at DAGSTER_HOME": instance.has_run(context.run_id),
-        }
-    )
+    context.add_output_metadata({"total": total, "costly imports": sorted(costly & {*sys.modules})})
 
 
 @dg.job
@@ -66,6 +59,17 @@ def long_step() -> None:
     report(wait())
 
 
+@dg.op
+def look_into_dagster_home(context: dg.OpExecutionContext) -> None:
+    if not dg.DagsterInstance.get().has_run(context.run_id):
+        raise LookupError(f"run {context.run_id} is not in the instance at DAGSTER_HOME")
+
+
+@dg.job
+def own_instance() -> None:
+    look_into_dagster_home()
+
+
 @dg.asset
 def upstream() -> int:
     return 1
@@ -76,4 +80,4 @@ def downstream(upstream: int) -> int:
     return upstream + 1
 
 
-defs = dg.Definitions(assets=[upstream, downstream], jobs=[fan_out, long_step])
+defs = dg.Definitions(assets=[upstream, downstream], jobs=[fan_out, long_step, own_instance])

@@ -44,7 +44,6 @@ def test_a_plain_project_runs_a_pod_per_step_through_fan_out_collect_and_retry(
     ]
     assert report["total"].value == 5
     assert report["costly imports"].value == []
-    assert report["is in the instance at DAGSTER_HOME"].value is True
 
     (run_job,) = platform.cluster.jobs_of("run_worker")
     for key, jobs in steps.items():
@@ -53,6 +52,11 @@ def test_a_plain_project_runs_a_pod_per_step_through_fan_out_collect_and_retry(
     (retried, _) = steps["add_at_second_attempt"]
     assert resources(retried) == {**STEP_RESOURCES, "limits": {"cpu": "1", "memory": "1Gi"}}
     assert resources(steps["report"][0]) == STEP_RESOURCES
+
+
+def test_code_of_a_step_finds_the_instance_at_dagster_home(platform: Any) -> None:
+    run = platform.launch("own_instance", {})
+    assert platform.wait_for_end(run) == dg.DagsterRunStatus.SUCCESS, platform.cluster.logs()
 
 
 def check_step_job(job: Any, step_key: str, run: dg.DagsterRun, run_job: Any) -> None:
