@@ -5,6 +5,7 @@ A privileged pod does it on the node itself, through systemd, as a person with a
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -100,6 +101,22 @@ def on_node(kube: Kube, shell_pod: str, command: str) -> str:
     """Run a command line as root on the node of a `shell`."""
     enter = ["nsenter", "--target=1", "--mount", "--uts", "--ipc", "--net", "--pid", "--"]
     return pods.execute(kube, NAMESPACE, shell_pod, [*enter, "sh", "-c", command])
+
+
+def on_node_later(kube: Kube, shell_pod: str, commands: dict[int, str]) -> None:
+    """Leave commands with the node of a `shell`, which runs each by itself, so many seconds later.
+
+    A node whose kubelet is down can be told nothing. Without an accuracy of its own, a timer of
+    systemd may be a minute late.
+    """
+    timer = "systemd-run --timer-property=AccuracySec=100ms --on-active={} sh -c {}"
+    on_node(
+        kube,
+        shell_pod,
+        " && ".join(
+            timer.format(seconds, shlex.quote(command)) for seconds, command in commands.items()
+        ),
+    )
 
 
 def ready(kube: Kube, node: str, *, wanted: bool, timeout: float) -> None:

@@ -217,12 +217,8 @@ def test_a_step_on_a_node_that_falls_silent_is_not_run_elsewhere_while_it_may_st
     pods.step_pod(kube, NAMESPACE, run, "worker")
     _begun(ledger, run, "worker")
     with nodes.shell(kube, node) as shell:
-        # The node itself does both: with its kubelet down, no shell can be had there.
-        nodes.on_node(
-            kube,
-            shell,
-            "systemd-run --on-active=80 systemctl start kubelet"
-            " && systemd-run --on-active=2 systemctl stop kubelet",
+        nodes.on_node_later(
+            kube, shell, {2: "systemctl stop kubelet", 80: "systemctl start kubelet"}
         )
         nodes.ready(kube, node, wanted=False, timeout=120)
         until(lambda: _told_of_silence(dagster, run) or NotYet("not told"), 60, "people to be told")
@@ -259,11 +255,8 @@ def test_a_step_whose_node_is_gone_for_good_runs_again_elsewhere(
         # In the name of a pod's cgroup its id may have another sign for each dash.
         of_pod = pod.metadata.uid.replace("-", "[-_]")
         kill = f'grep -l "{of_pod}" /proc/[0-9]*/cgroup | cut -d/ -f3 | xargs kill -9'
-        nodes.on_node(
-            kube,
-            shell,
-            "systemd-run --on-active=130 systemctl start kubelet && "
-            f"systemd-run --on-active=1 sh -c 'systemctl stop kubelet; {kill}'",
+        nodes.on_node_later(
+            kube, shell, {1: f"systemctl stop kubelet; {kill}", 130: "systemctl start kubelet"}
         )
         nodes.ready(kube, node, wanted=False, timeout=120)
         with nodes.out_of_service(kube, node):

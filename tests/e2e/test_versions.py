@@ -40,6 +40,7 @@ def test_two_locations_on_different_dagster_minors_and_pandas_run_side_by_side(
     assert dagster.loaded(HELLO).dagster == new_dagster
 
     old = dagster.launch(legacy, FLOW)
+    dagster.started(old)
     new = dagster.launch(HELLO, hello.GREETING.job)
     dagster.succeed(old)
     dagster.succeed(new)
