@@ -3,9 +3,13 @@
 import subprocess
 import sys
 
+from dagster import DagsterInstance
+from dagster._serdes import serialize_value
+from packages.bulkhead.tests.postgresql_server import Database
+
 
 def said(code: str) -> str:
-    begin = "import sys\nfrom bulkhead.steps.put_off import put_off\n"
+    begin = "import sys\nfrom bulkhead.steps.put_off import put_off, put_off_init\n"
     done = subprocess.run(
         [sys.executable, "-c", begin + code], check=True, capture_output=True, text=True
     )
@@ -55,3 +59,40 @@ with put_off("alembic"):
 print(alembic.config.Config.__module__)
 """
     assert said(code) == "alembic.config"
+
+
+def test_the_instance_of_a_step_is_opened_without_alembic_and_daemons(database: Database) -> None:
+    database.configure(autocreate=True)
+    with DagsterInstance.from_config(str(database.home)) as instance:
+        ref = serialize_value(instance.get_ref())
+    code = f"""
+from dagster._serdes import deserialize_value
+from bulkhead.steps.worker import open_instance
+with open_instance(deserialize_value({ref!r})) as instance:
+    print(instance.get_runs_count(), instance.event_log_storage.is_persistent)
+print(sorted(name for name in sys.modules if name.startswith(("alembic", "dagster._daemon"))))
+"""
+    assert said(code).splitlines() == ["0 True", "['dagster._daemon', 'dagster._daemon.types']"]
+
+
+def test_a_package_whose_init_was_put_off_is_whole_for_who_imports_it() -> None:
+    code = """
+import dagster
+put_off_init("dagster._daemon")
+import dagster._daemon.types
+print("dagster._daemon.controller" in sys.modules)
+from dagster._daemon import DaemonHeartbeat, SensorDaemon
+print(DaemonHeartbeat is dagster._daemon.types.DaemonHeartbeat, SensorDaemon.__module__)
+print(hasattr(dagster._daemon, "nonsense"))
+"""
+    assert said(code).splitlines() == ["False", "True dagster._daemon.daemon", "False"]
+
+
+def test_a_package_that_was_imported_before_stays() -> None:
+    code = """
+import dagster._daemon
+before = dagster._daemon
+put_off_init("dagster._daemon")
+print(dagster._daemon is before is sys.modules["dagster._daemon"])
+"""
+    assert said(code) == "True"

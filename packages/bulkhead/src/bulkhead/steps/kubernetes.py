@@ -37,7 +37,7 @@ from bulkhead.steps.quantities import exact_bytes, parse_bytes
 from bulkhead.steps.verdicts import Cause, Verdict
 
 _POLL_SECONDS_ENV = "DAGSTER_STEP_DELEGATING_EXECUTOR_SLEEP_SECONDS"
-_SHORTEST_POLL_SECONDS = 0.1
+_SHORTEST_POLL_SECONDS = 0.05
 _LONGEST_POLL_SECONDS = 0.5
 _POLLS_PER_WAIT = 60
 
@@ -119,7 +119,7 @@ class IsolatedStepExecutor(StepDelegatingExecutor):
     **Polls.** What a step waits for between its neighbour's end and its own start is, on average,
     half of the time between two looks at the event log; Dagster looks once a second. Each look is
     one query on a connection that is kept. It comes often while there are events and seldom while
-    there are none: the interval is a sixtieth of the time since the last event, from 0.1 s to
+    there are none: the interval is a sixtieth of the time since the last event, from 0.05 s to
     0.5 s. A fixed interval in `DAGSTER_STEP_DELEGATING_EXECUTOR_SLEEP_SECONDS` stays fixed.
 
     **Ends.** A step that the cluster ended is repeated, and so is one that was killed for memory

@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from bulkhead import names
 from bulkhead.steps import growth_channel, supervisor
-from bulkhead.steps.put_off import put_off
+from bulkhead.steps.put_off import put_off, put_off_init
 from bulkhead.steps.usage import Usage, UsageMeter
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
     from dagster._core.execution.plan.state import KnownExecutionState
+    from dagster._core.instance import InstanceRef
     from dagster._grpc.types import ExecuteStepArgs
 
 COMMAND: Final = ["python", "-m", "bulkhead.steps.worker"]
@@ -77,20 +78,31 @@ def provide_instance_settings() -> None:
         os.environ[names.DAGSTER_HOME_ENV] = str(home)
 
 
-def _run(meter: UsageMeter) -> int:
+def open_instance(ref: "InstanceRef") -> "DagsterInstance":
+    """Return the instance that `ref` describes, with connections that are kept.
+
+    Its storages, which are imported here, import nothing that a step has no use for.
+    """
     from dagster import DagsterInstance
+
+    from bulkhead.steps.connections import keep_connections
+
+    put_off_init("dagster._daemon")
+    with put_off("alembic"):
+        instance = DagsterInstance.from_ref(ref)
+        keep_connections(instance, _MOST_CONNECTIONS)
+    return instance
+
+
+def _run(meter: UsageMeter) -> int:
     from dagster._core.errors import DagsterExecutionInterruptedError
     from dagster._grpc.types import ExecuteStepArgs
     from dagster._serdes import deserialize_value
 
-    from bulkhead.steps.connections import keep_connections
-
     packed = base64.b64decode(os.environ[_ARGUMENTS_ENV])
     args = deserialize_value(zlib.decompress(packed).decode(), ExecuteStepArgs)
     (step_key,) = cast("list[str]", args.step_keys_to_execute)
-    with DagsterInstance.from_ref(cast("Any", args.instance_ref)) as instance:
-        with put_off("alembic"):  # the storages are imported here
-            keep_connections(instance, _MOST_CONNECTIONS)
+    with open_instance(cast("Any", args.instance_ref)) as instance:
         run = instance.get_run_by_id(args.run_id)
         if run is None:
             sys.stderr.write(f"run {args.run_id} is not known any more: it was deleted\n")
