@@ -130,6 +130,30 @@ def test_a_load_error_is_shown_and_ends_the_wait(grocer: Grocer) -> None:
     )
 
 
+def test_a_code_server_that_does_not_answer_yet_is_waited_for(grocer: Grocer, watch: Watch) -> None:
+    grocer.load_errors = {"ml": f"{flow.UNREACHABLE}: gRPC Error code: UNAVAILABLE"}
+    looks: list[None] = []
+
+    def third_time() -> None:
+        looks.append(None)
+        if len(looks) == 3:
+            grocer.load_errors = {}
+
+    flow.wait_until_loaded(grocer, LOCATIONS, watch.patience, third_time)
+    assert len(looks) == 3
+
+
+def test_one_that_never_answers_is_named_in_the_end(grocer: Grocer, watch: Watch) -> None:
+    grocer.load_errors = {"ml": f"{flow.UNREACHABLE}: gRPC Error code: UNAVAILABLE"}
+    with pytest.raises(FlowError, match="code location ml can't be loaded"):
+        flow.wait_until_loaded(grocer, LOCATIONS, watch.patience)
+
+
+def test_trouble_of_others_is_theirs(grocer: Grocer, watch: Watch) -> None:
+    grocer.load_errors = {"marketing": "ModuleNotFoundError: no such thing"}
+    flow.wait_until_loaded(grocer, LOCATIONS, watch.patience)
+
+
 def test_a_location_that_is_not_there_is_named(grocer: Grocer, watch: Watch) -> None:
     with pytest.raises(FlowError, match="marketing: not there"):
         flow.wait_until_loaded(grocer, [*LOCATIONS, "marketing"], watch.patience)

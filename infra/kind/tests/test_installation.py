@@ -6,7 +6,10 @@ import pytest
 
 from bulkhead_kind import installation, up
 from bulkhead_kind.installation import Cluster
+from bulkhead_kind.process import CommandError
 from bulkhead_kind.progress import Progress
+
+IMAGES = dict.fromkeys(("platform", "postgresql", "seaweedfs"), "registry/name@sha256:abc")
 
 
 def test_an_image_goes_to_the_chart_by_digest() -> None:
@@ -18,10 +21,41 @@ def test_an_image_goes_to_the_chart_by_digest() -> None:
 
 
 def test_every_folder_of_user_code_may_join_and_keeps_the_walls_it_was_given() -> None:
-    images = dict.fromkeys(("platform", "postgresql", "seaweedfs"), "registry/name@sha256:abc")
-    values = installation.platform_values(images, ["hello", "forecasts"])
+    values = installation.platform_values(IMAGES, ["hello", "forecasts"], {})
     # Helm merges this into platform.yaml key by key, so an empty entry takes nothing away.
     assert values["codeLocations"] == {"hello": {}, "forecasts": {}}
+
+
+def test_who_was_let_in_before_stays_as_they_were() -> None:
+    before = {"hello": {"ceiling": {"cpu": "9"}}, "ingestion": {"ceiling": {"cpu": "2"}}}
+    values = installation.platform_values(IMAGES, ["hello"], before)
+    assert values["codeLocations"] == {"hello": {}, "ingestion": {"ceiling": {"cpu": "2"}}}
+
+
+def helm_that(folder: Path, *, does: str) -> Cluster:
+    helm = folder / "helm"
+    helm.write_text(f"#!/bin/sh\n{does}\n")
+    helm.chmod(0o755)
+    return Cluster(helm, Path("kubectl"), None)
+
+
+@pytest.mark.parametrize(
+    ("does", "registered"),
+    [
+        ("echo 'Error: release: not found' >&2; exit 1", {}),
+        ("echo null", {}),
+        ("""echo '{"codeLocations": {"ml": {}}}'""", {"ml": {}}),
+    ],
+)
+def test_the_registry_is_read_from_the_release(
+    tmp_path: Path, does: str, registered: dict[str, object]
+) -> None:
+    assert installation.registered(helm_that(tmp_path, does=does)) == registered
+
+
+def test_a_registry_that_cannot_be_read_is_not_taken_for_empty(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="no such host"):
+        installation.registered(helm_that(tmp_path, does="echo 'no such host' >&2; exit 1"))
 
 
 def test_a_cluster_of_the_users_own_is_picked_by_its_context() -> None:

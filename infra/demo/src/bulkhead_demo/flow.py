@@ -19,6 +19,9 @@ ORDERS = "orders"
 
 LOAD_ERROR_LINES = 30
 
+UNREACHABLE = "DagsterUserCodeUnreachableError"
+"""What the page says of a code location whose server does not answer, as while it starts."""
+
 
 class FlowError(Exception):
     """The flow did not come to its end; `str()` says where it stopped, why, and where to look."""
@@ -79,7 +82,8 @@ def wait_until_loaded(
     """Wait until the code locations are loaded; `check` may raise meanwhile.
 
     Raises:
-        FlowError: one has a load error, which is shown, or is not loaded in time.
+        FlowError: one has a load error, which is shown, or is not loaded in time. A code server
+            that does not answer may be about to.
     """
     deadline = time.monotonic() + patience.load
     while True:
@@ -91,12 +95,17 @@ def wait_until_loaded(
             shown, said = {}, str(error)
         else:
             said = "; ".join(f"{name}: {shown.get(name, 'not there')}" for name in locations)
-        errors = {name: text for name, text in shown.items() if text not in {"loaded", "loading"}}
-        if errors:
+        errors = {
+            name: text
+            for name, text in shown.items()
+            if name in locations and text not in {"loaded", "loading"}
+        }
+        is_late = time.monotonic() > deadline
+        if errors and (is_late or not all(UNREACHABLE in text for text in errors.values())):
             raise FlowError("\n".join(_load_error(*each) for each in errors.items()))
         if all(shown.get(name) == "loaded" for name in locations):
             return
-        if time.monotonic() > deadline:
+        if is_late:
             raise FlowError(
                 f"the code locations are not loaded after {patience.load:.0f} s: {said}"
             )

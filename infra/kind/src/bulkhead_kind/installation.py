@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bulkhead_kind import process
 from bulkhead_kind.paths import BUILD, KIND, REPOSITORY
+from bulkhead_kind.process import CommandError
 from bulkhead_kind.progress import Progress, Step
 
 PLATFORM = "bulkhead"
@@ -72,24 +73,53 @@ def install_platform(
     """Install or upgrade the platform's release; its namespace admits only restricted pods.
 
     Each of `locations` may join, with the walls that `platform.yaml` gives it, or values files on
-    top of that, or else the defaults. Raises StepError when the release does not become healthy.
+    top of that, or else the defaults. Whoever else was let in before stays, as they were.
+
+    Raises:
+        CommandError: Helm can't tell what is installed.
+        StepError: the release does not become healthy.
     """
-    values = platform_values(images, locations)
+    before = registered(cluster)
+    values = platform_values(images, locations, before)
     files = (PLATFORM_VALUES, *overlays)
     release = Release(PLATFORM, PLATFORM, PLATFORM_CHART, files, values)
     with progress.step("Install the platform") as step:
         make_namespace(step, cluster, PLATFORM)
         upgrade(step, cluster, release)
+    staying = sorted(set(before) - set(locations))
+    if staying:
+        progress.say(f"Still registered: {', '.join(staying)}")
 
 
-def platform_values(images: Mapping[str, str], locations: Sequence[str]) -> dict[str, object]:
-    """What the platform is installed with on top of `platform.yaml`."""
+def platform_values(
+    images: Mapping[str, str], locations: Sequence[str], before: Mapping[str, object]
+) -> dict[str, object]:
+    """What the platform is installed with on top of `platform.yaml`.
+
+    Args:
+        images: reference by name.
+        locations: names of the code locations whose walls stand in values files.
+        before: the settings of each code location that is registered already.
+    """
+    staying = {name: walls for name, walls in before.items() if name not in locations}
     return {
         "image": image(images["platform"]),
         "postgresql": {"image": image(images["postgresql"])},
         "objectStore": {"image": image(images["seaweedfs"])},
-        "codeLocations": {name: {} for name in locations},
+        "codeLocations": {**{name: {} for name in locations}, **staying},
     }
+
+
+def registered(cluster: Cluster) -> dict[str, object]:
+    """The code locations that the installed platform knows, by name; raises CommandError."""
+    asked = ["get", "values", PLATFORM, "--namespace", PLATFORM, "--output", "json"]
+    try:
+        values = json.loads(process.output([*cluster.helm_command(), *asked]))
+    except CommandError as error:
+        if "release: not found" in str(error):
+            return {}
+        raise
+    return (values or {}).get("codeLocations") or {}
 
 
 def install_location(progress: Progress, cluster: Cluster, folder: Path, reference: str) -> None:
