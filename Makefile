@@ -50,7 +50,7 @@ unit: .venv/synced .tools/synced ## Unit tests, rendered charts, each code locat
 kind-test: .venv/synced ## The promises, on a real cluster (ARGS='-k quota' for some)
 	@$(BULKHEAD_KIND) up --no-run
 	@$(BULKHEAD_KIND) images --also tests/e2e/locations
-	@$(PYTEST) tests/e2e $(TIMEOUT) $(ARGS)
+	@$(PYTEST) tests/e2e $(TIMEOUT) --durations=20 $(ARGS)
 
 bench: .venv/synced ## Measure runs and steps against Dagster's stock executors; writes build/bench.md
 	@$(BULKHEAD_KIND) up --no-run

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tests.e2e.cluster import Kube
 
@@ -24,6 +24,20 @@ _ERROR = """
 fragment error on PythonError {
   message className stack
   cause { message className stack cause { message className stack } }
+}
+"""
+
+_ENTRY = """
+fragment entry on MetadataEntry {
+  label
+  ... on TextMetadataEntry { text }
+  ... on IntMetadataEntry { intRepr }
+  ... on FloatMetadataEntry { floatValue }
+  ... on JsonMetadataEntry { jsonString }
+  ... on BoolMetadataEntry { boolValue }
+  ... on MarkdownMetadataEntry { mdStr }
+  ... on PathMetadataEntry { path }
+  ... on UrlMetadataEntry { url }
 }
 """
 
@@ -99,6 +113,7 @@ query Run($runId: ID!) {
 
 EVENTS = (
     _ERROR
+    + _ENTRY
     + """
 query Events($runId: ID!, $cursor: String) {
   logsForRun(runId: $runId, afterCursor: $cursor, limit: 1000) {
@@ -119,17 +134,6 @@ query Events($runId: ID!, $cursor: String) {
     }
     ...error
   }
-}
-fragment entry on MetadataEntry {
-  label
-  ... on TextMetadataEntry { text }
-  ... on IntMetadataEntry { intRepr }
-  ... on FloatMetadataEntry { floatValue }
-  ... on JsonMetadataEntry { jsonString }
-  ... on BoolMetadataEntry { boolValue }
-  ... on MarkdownMetadataEntry { mdStr }
-  ... on PathMetadataEntry { path }
-  ... on UrlMetadataEntry { url }
 }
 """
 )
@@ -247,19 +251,66 @@ mutation StopSensor($id: String!) {
 """
 )
 
-ASSET = """
+ASSET = (
+    _ENTRY
+    + """
 query Asset($key: AssetKeyInput!, $limit: Int!) {
   assetOrError(assetKey: $key) {
     __typename
     ... on Asset {
       assetMaterializations(limit: $limit) {
         runId partition timestamp
-        metadataEntries { label }
+        metadataEntries { ...entry }
       }
     }
   }
 }
 """
+)
+
+CHECKS = (
+    _ENTRY
+    + """
+query Checks($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) {
+    ... on AssetNode { assetChecksOrError { ... on AssetChecks { checks {
+      name
+      executionForLatestMaterialization {
+        runId
+        status
+        evaluation { description metadataEntries { ...entry } }
+      }
+    } } } }
+  }
+}
+"""
+)
+
+LAUNCH_BACKFILL = (
+    _ERROR
+    + """
+mutation LaunchBackfill($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ...error
+  }
+}
+"""
+)
+
+BACKFILL = (
+    _ERROR
+    + """
+query Backfill($id: String!) {
+  partitionBackfillOrError(backfillId: $id) {
+    __typename
+    ... on PartitionBackfill { status error { ...error } }
+    ...error
+  }
+}
+"""
+)
 
 
 class GraphQLError(AssertionError):
@@ -319,6 +370,17 @@ class Event:
     metadata: dict[str, Any]
     file_key: str = ""
     steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    """How an asset check went."""
+
+    status: str
+    """As `SUCCEEDED`; empty where it has not run."""
+    run_id: str
+    description: str
+    metadata: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -383,6 +445,8 @@ class Dagster:
         job: str,
         run_config: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
+        *,
+        assets: Sequence[str] = (),
     ) -> str:
         """Launch a job as the page's button does; return the id of the run.
 
@@ -391,6 +455,7 @@ class Dagster:
             job: name of the job.
             run_config: the run's configuration.
             tags: tags of the run.
+            assets: which of the job's assets; all, unless told.
         """
         jobs = self.loaded(location).jobs
         if job not in jobs:
@@ -402,6 +467,7 @@ class Dagster:
                     "repositoryLocationName": location,
                     "repositoryName": jobs[job],
                     "jobName": job,
+                    **({"assetSelection": [{"path": [name]} for name in assets]} if assets else {}),
                 },
                 "runConfigData": json.dumps(run_config or {}),
                 "mode": "default",
@@ -586,10 +652,44 @@ class Dagster:
             for tick in self._instigator(location, name)["ticks"]
         ]
 
+    # --- Assets ---------------------------------------------------------------------------------
+
     def materializations(self, *key: str, limit: int = 50) -> list[dict[str, Any]]:
         """An asset's last materializations, newest first."""
         asset = self.query(ASSET, key={"path": list(key)}, limit=limit)["assetOrError"]
         return asset["assetMaterializations"] if asset["__typename"] == "Asset" else []
+
+    def says_of_itself(self, asset: str) -> dict[str, Any]:
+        """The metadata of an asset's last materialization; empty where there is none."""
+        last = self.materializations(asset, limit=1)
+        return _metadata(last[0]["metadataEntries"]) if last else {}
+
+    def checks(self, asset: str) -> dict[str, Check]:
+        """How each check of an asset went on what is there now."""
+        node = self.query(CHECKS, key={"path": [asset]})["assetNodeOrError"]
+        return {
+            check["name"]: _check(check["executionForLatestMaterialization"] or {})
+            for check in node["assetChecksOrError"]["checks"]
+        }
+
+    def backfill(self, asset: str, partitions: Sequence[str]) -> str:
+        """Launch a backfill of some partitions of an asset; return its id."""
+        params = {"assetSelection": [{"path": [asset]}], "partitionNames": list(partitions)}
+        answer = self.query(LAUNCH_BACKFILL, params=params)["launchPartitionBackfill"]
+        return _expect(answer, "LaunchBackfillSuccess")["backfillId"]
+
+    def backfilled(self, backfill: str, timeout: float = 180) -> list[dict[str, Any]]:
+        """Wait until a backfill has succeeded; return its runs."""
+
+        def ended() -> bool | NotYet:
+            answer = self.query(BACKFILL, id=backfill)["partitionBackfillOrError"]
+            status = _expect(answer, "PartitionBackfill")["status"]
+            if "FAIL" in status:
+                raise AssertionError(f"backfill {backfill}: {error_text(answer['error'])}")
+            return status == "COMPLETED_SUCCESS" or NotYet(status)
+
+        until(ended, timeout, f"backfill {backfill} to succeed", interval=1)
+        return self.runs_with_tag("dagster/backfill", backfill)
 
     def _repository(self, location: str) -> dict[str, str]:
         return {
@@ -643,13 +743,26 @@ def _event(event: Mapping[str, Any]) -> Event:
         time=float(event.get("timestamp") or 0) / 1000,
         error=error_text(event.get("error")),
         metadata={
-            entry["label"]: _value(entry)
-            for holder in (event, event.get("failureMetadata") or {})
-            for entry in holder.get("metadataEntries") or []
+            **_metadata(event.get("metadataEntries") or []),
+            **_metadata((event.get("failureMetadata") or {}).get("metadataEntries") or []),
         },
         file_key=event.get("fileKey") or "",
         steps=tuple(event.get("stepKeys") or ()),
     )
+
+
+def _check(execution: Mapping[str, Any]) -> Check:
+    evaluation = execution.get("evaluation") or {}
+    return Check(
+        execution.get("status", ""),
+        execution.get("runId", ""),
+        evaluation.get("description") or "",
+        _metadata(evaluation.get("metadataEntries") or []),
+    )
+
+
+def _metadata(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {entry["label"]: _value(entry) for entry in entries}
 
 
 def _value(entry: Mapping[str, Any]) -> Any:

@@ -62,8 +62,8 @@ class Installation:
         if leaving:
             staying = {name: s for name, s in registered.items() if name not in leaving}
             self.apply({**values, "codeLocations": staying})
-        for settings in leaving.values():
-            delete_namespace(self.kube, settings["namespace"])
+        for name, settings in leaving.items():
+            delete_namespace(self.kube, settings.get("namespace") or f"{self.release}-{name}")
 
     def deploy(
         self,

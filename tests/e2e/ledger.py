@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.e2e import pods
+from tests.e2e import sql
 
 if TYPE_CHECKING:
     from tests.e2e.cluster import Kube
@@ -42,7 +42,7 @@ class Ledger:
             "SELECT extract(epoch FROM at), step, what FROM e2e_steps "  # noqa: S608 - our own id
             f"WHERE run = '{run}' ORDER BY at"
         )
-        found = [Row(float(at), key, what) for at, key, what in map(_cells, said.splitlines())]
+        found = [Row(float(at), key, what) for at, key, what in said]
         return [row for row in found if step in {None, row.step}]
 
     def connections(self) -> dict[str, int]:
@@ -51,18 +51,8 @@ class Ledger:
             "SELECT host(client_addr), count(*) FROM pg_stat_activity "
             "WHERE client_addr IS NOT NULL AND backend_type = 'client backend' GROUP BY 1"
         )
-        return {address: int(count) for address, count in map(_cells, said.splitlines())}
+        return {address: int(count) for address, count in said}
 
-    def _query(self, sql: str) -> str:
-        connect = (
-            "PGPASSWORD=$POSTGRES_PASSWORD PGOPTIONS='-c client_min_messages=warning' psql "
-            "--host=127.0.0.1 --username=$POSTGRES_USER --dbname=$POSTGRES_DB -At "
-            '--quiet -F "|" -c "$0"'
-        )
+    def _query(self, statement: str) -> list[list[str]]:
         database = f"{self.platform.release}-postgresql-0"
-        command = ["sh", "-c", connect, sql]
-        return pods.execute(self.kube, self.platform.namespace, database, command).strip()
-
-
-def _cells(line: str) -> list[str]:
-    return line.split("|")
+        return sql.rows(self.kube, self.platform.namespace, database, statement)

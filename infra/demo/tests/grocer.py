@@ -84,6 +84,7 @@ class Grocer(page.WebServer):
         hangs: an asset whose run never ends.
         stopped: code locations whose automation sensor is stopped.
         deaf: code locations whose automation does nothing.
+        remembers: whether the history of assets can't be deleted.
         rejected: what the check of dropped files says; it fails if there is any.
         events: more events of a run, by asset.
     """
@@ -93,6 +94,7 @@ class Grocer(page.WebServer):
     hangs: str | None = None
     stopped: set[str] = field(default_factory=set)
     deaf: set[str] = field(default_factory=set)
+    remembers: bool = False
     rejected: str = ""
     events: dict[str, str] = field(default_factory=dict)
     launched: list[dict[str, Any]] = field(default_factory=list)
@@ -108,6 +110,7 @@ class Grocer(page.WebServer):
             observed.CREATED: self._created,
             observed.SENSORS: self._sensors,
             observed.START_SENSOR: self._start_sensor,
+            observed.FORGET: self._forget,
             observed.EVENTS: self._events,
             observed.FIGURES: self._figures,
         }
@@ -189,6 +192,13 @@ class Grocer(page.WebServer):
     def _start_sensor(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         self.stopped.discard(variables["sensor"]["repositoryLocationName"])
         return {"startSensor": {"__typename": "Sensor"}}
+
+    def _forget(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        if self.remembers:
+            return {"wipeAssets": {"__typename": "UnauthorizedError", "message": "read only"}}
+        for selector in variables["assets"]:
+            del self.materialized[selector["assetKey"]["path"][0]]
+        return {"wipeAssets": {"__typename": "AssetWipeSuccess"}}
 
     def _events(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         (run,) = [run for run in self.runs if run.id == variables["id"]]

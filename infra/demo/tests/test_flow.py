@@ -48,6 +48,27 @@ def test_an_open_shop_is_not_opened_again_and_all_follow_the_new_orders(
     assert "shop_database" not in renewed
 
 
+def test_what_is_known_of_data_that_are_gone_is_forgotten_and_all_begins_anew(
+    watch: Watch, grocer: Grocer, paper: io.StringIO
+) -> None:
+    flow.forget(watch, LOCATIONS)
+    flow.play(watch)
+    flow.forget(watch, ("ingestion",))
+    assert "orders" not in grocer.materialized
+    assert "orders_cleaned" in grocer.materialized
+    assert paper.getvalue().count("The data are gone of") == 1
+    flow.play(watch)
+    jobs = [params["selector"]["jobName"] for params in grocer.launched]
+    assert jobs == ["open_the_shop", "load_orders"] * 2
+
+
+def test_a_history_that_cannot_be_deleted_is_named(watch: Watch, grocer: Grocer) -> None:
+    flow.play(watch)
+    grocer.remembers = True
+    with pytest.raises(FlowError, match=r"orders.* their history stays: read only"):
+        flow.forget(watch, LOCATIONS)
+
+
 def test_without_a_terminal_each_run_has_a_line_for_its_start_and_its_end(
     watch: Watch, paper: io.StringIO
 ) -> None:

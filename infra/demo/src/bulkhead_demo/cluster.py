@@ -33,12 +33,16 @@ def play(progress: Progress, kubeconfig: Path | None) -> None:
     """
     target = up.prepare(progress, kubeconfig)
     references = up.build_images(progress, target, also=GROCER)
+    had_data = _has_data(target)
     install(progress, target, references)
     server = target.page()
     with progress.step("Wait until the code locations are loaded"):
         flow.wait_until_loaded(server, LOCATIONS, PATIENCE)
     with Screen(progress.console) as screen:
-        flow.play(Watch(server, screen, PATIENCE, url=url(target)))
+        watch = Watch(server, screen, PATIENCE, url=url(target))
+        if not had_data:
+            flow.forget(watch, LOCATIONS)
+        flow.play(watch)
     figures.show(progress.console, observed.figures(server))
     up.print_page(progress, target)
 
@@ -70,6 +74,12 @@ def install(progress: Progress, target: Target, references: Mapping[str, str]) -
         installation.upgrade(step, target.cluster, release)
     for folder in folders:
         installation.install_location(progress, target.cluster, folder, references[folder.name])
+
+
+def _has_data(target: Target) -> bool:
+    """Whether the grocer's databases have a volume; raises CommandError."""
+    claims = ("get", "persistentvolumeclaims", f"--namespace={RELEASE}", "--output=name")
+    return bool(target.cluster.output(*claims))
 
 
 def url(target: Target) -> str:

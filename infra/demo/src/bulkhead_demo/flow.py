@@ -193,6 +193,24 @@ def start_automation(server: WebServer, screen: Screen) -> None:
             screen.say(f"Started sensor {sensor.name} of {sensor.location}: it was stopped.")
 
 
+def forget(watch: Watch, locations: Collection[str]) -> None:
+    """Delete the history of all assets of some code locations, because their data are gone.
+
+    Raises:
+        FlowError: it can't be deleted.
+    """
+    assets = observed.now(watch.server, time.time()).assets.values()
+    known = sorted(each.name for each in assets if each.location in locations and each.materialized)
+    if not known:
+        return
+    refusal = observed.forget(watch.server, known)
+    if refusal:
+        raise FlowError(
+            f"the data of {', '.join(known)} are gone, but their history stays: {refusal}"
+        )
+    watch.screen.say(f"The data are gone of {', '.join(known)}: their history is, too.")
+
+
 def behind(moment: Moment, first: str, since: float) -> list[str]:
     """The assets that have yet to follow one that is to be made after a time; sorted.
 

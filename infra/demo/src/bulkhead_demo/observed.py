@@ -70,6 +70,11 @@ mutation Start($sensor: SensorSelector!) {
   startSensor(sensorSelector: $sensor) { __typename ... on Error { message } }
 }"""
 
+FORGET = """
+mutation Forget($assets: [PartitionsByAssetSelector!]!) {
+  wipeAssets(assetPartitionRanges: $assets) { __typename ... on Error { message } }
+}"""
+
 EVENTS = """
 query Events($id: ID!, $cursor: String) {
   logsForRun(runId: $id, afterCursor: $cursor, limit: 1000) { ... on EventConnection {
@@ -241,6 +246,15 @@ def start(server: WebServer, sensor: Sensor) -> str | None:
     }
     answer = server.query(START_SENSOR, {"sensor": selector})["startSensor"]
     return None if answer["__typename"] == "Sensor" else answer.get("message", "no reason given")
+
+
+def forget(server: WebServer, assets: Iterable[str]) -> str | None:
+    """Delete the history of assets; returns what the web server said against it, or None."""
+    keys = [{"assetKey": {"path": [name]}} for name in assets]
+    answer = server.query(FORGET, {"assets": keys})["wipeAssets"]
+    if answer["__typename"] == "AssetWipeSuccess":
+        return None
+    return answer.get("message", "no reason given")
 
 
 def events(server: WebServer, run_id: str) -> list[Event]:

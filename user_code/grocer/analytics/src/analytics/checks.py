@@ -1,5 +1,7 @@
 """Checks that look at more than one row at a time."""
 
+from importlib.metadata import version
+
 import dagster as dg
 
 from analytics import usual
@@ -21,5 +23,8 @@ def daily_orders_look_usual(warehouse: Warehouse) -> dg.AssetCheckResult:
         passed=bool(len(compared) and compared["usual"].all()),
         severity=dg.AssetCheckSeverity.WARN,
         description=usual.describe(compared),
-        metadata={"days": dg.MetadataValue.md(usual.as_markdown(compared))},
+        metadata={
+            "days": dg.MetadataValue.md(usual.as_markdown(compared)),
+            "pandas": version("pandas"),
+        },
     )

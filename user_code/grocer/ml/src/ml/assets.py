@@ -6,6 +6,7 @@ pods load this module, too, and would hold 200 MiB for nothing.
 
 import csv
 import datetime as dt
+from importlib.metadata import version
 from typing import IO, TYPE_CHECKING, Any
 
 import dagster as dg
@@ -27,6 +28,9 @@ SHOPPERS_VERSION = "1"
 
 DAILY_ORDER_SUMMARY = dg.AssetKey("daily_order_summary")
 USER_WEEKS = dg.AssetKey("user_weeks")
+
+FITTED_WITH = ("pandas", "scikit-learn")
+"""The libraries whose versions the page shows of each model: with others it may not load."""
 
 LIKELIEST = 10
 """Households that the page shows."""
@@ -112,6 +116,7 @@ def order_forecast_model(
             "resamples": config.resamples,
             "model": dg.MetadataValue.path(where),
             "daily_order_summary_version": card.data_version or "not known",
+            **{library: version(library) for library in FITTED_WITH},
         },
         check_results=[
             better_than_naive(
