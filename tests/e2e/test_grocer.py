@@ -52,7 +52,7 @@ files = resources(current_environment())["files"].files()
 for name in files.fingerprints(DROPPED):
     files.write(name, ",".join(ORDER_COLUMNS).encode())
 """
-"""The object store outlives the grocer, and a bad day's file must not spoil the next one's figures."""
+"""Run where ingestion runs: the object store outlives the grocer, and a bad day with it."""
 
 
 class Ask(Protocol):
