@@ -19,6 +19,7 @@ def definitions(env: Environment) -> dg.Definitions:
                 "follow_the_orders",
                 target=dg.AssetSelection.all() | dg.AssetSelection.all_asset_checks(),
                 default_status=dg.DefaultSensorStatus.RUNNING,
+                minimum_interval_seconds=10,
             )
         ],
         resources=resources(env),
