@@ -256,7 +256,7 @@ def test_a_step_whose_node_is_gone_for_good_runs_again_elsewhere(
         of_pod = pod.metadata.uid.replace("-", "[-_]")
         kill = f'grep -l "{of_pod}" /proc/[0-9]*/cgroup | cut -d/ -f3 | xargs kill -9'
         nodes.on_node_later(
-            kube, shell, {1: f"systemctl stop kubelet; {kill}", 130: "systemctl start kubelet"}
+            kube, shell, {1: f"systemctl stop kubelet; {kill}", 100: "systemctl start kubelet"}
         )
         nodes.ready(kube, node, wanted=False, timeout=120)
         with nodes.out_of_service(kube, node):
