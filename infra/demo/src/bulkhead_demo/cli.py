@@ -17,23 +17,13 @@ from bulkhead_demo.paths import LAPTOP
 from bulkhead_demo.processes import ProcessError
 from bulkhead_demo.screen import Screen
 from bulkhead_kind import up
-from bulkhead_kind.cli import ERRORS_FOR_PEOPLE as ERRORS_OF_THE_CLUSTER
-from bulkhead_kind.cli import KUBECONFIG_OPTION
+from bulkhead_kind.cli import KUBECONFIG_OPTION, Commands
 from bulkhead_kind.paths import LOGS
 from bulkhead_kind.progress import Progress
 
-ERRORS_FOR_PEOPLE = (*ERRORS_OF_THE_CLUSTER, FlowError, LaptopError, ProcessError)
 
-
-class _Commands(click.Group):
-    """Shows the errors that are meant for people as sentences, without a traceback."""
-
-    def invoke(self, ctx: click.Context) -> object:
-        try:
-            return super().invoke(ctx)
-        except ERRORS_FOR_PEOPLE as error:
-            click.secho(str(error), fg="red", err=True)
-            sys.exit(1)
+class _Commands(Commands):
+    errors_for_people = (*Commands.errors_for_people, FlowError, LaptopError, ProcessError)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

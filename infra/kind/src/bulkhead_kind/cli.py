@@ -17,16 +17,6 @@ from bulkhead_kind.progress import Progress, StepError
 from bulkhead_kind.tools import ToolError
 from bulkhead_kind.up import UpError
 
-ERRORS_FOR_PEOPLE = (
-    ClusterError,
-    CommandError,
-    EngineError,
-    PageError,
-    StepError,
-    ToolError,
-    UpError,
-)
-
 KUBECONFIG_OPTION = click.option(
     "--kubeconfig",
     type=click.Path(path_type=Path),
@@ -34,18 +24,29 @@ KUBECONFIG_OPTION = click.option(
 )
 
 
-class _Commands(click.Group):
+class Commands(click.Group):
     """Shows the errors that are meant for people as sentences, without a traceback."""
 
+    errors_for_people: tuple[type[Exception], ...] = (
+        ClusterError,
+        CommandError,
+        EngineError,
+        PageError,
+        StepError,
+        ToolError,
+        UpError,
+    )
+
     def invoke(self, ctx: click.Context) -> object:
+        """Run a command; end with code 1 after such an error."""
         try:
             return super().invoke(ctx)
-        except ERRORS_FOR_PEOPLE as error:
+        except self.errors_for_people as error:
             click.secho(str(error), fg="red", err=True)
             sys.exit(1)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Make and remove Bulkhead's own Kubernetes cluster, and install the platform on it."""
 
