@@ -2,8 +2,10 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 from dagster import DagsterInstance
+from dagster._core.instance import InstanceRef
 from dagster._serdes import serialize_value
 from packages.bulkhead.tests.postgresql_server import Database
 
@@ -51,6 +53,21 @@ with dg.DagsterInstance.ephemeral() as instance:
     assert said(code) == "1 True"
 
 
+def test_what_is_used_meanwhile_is_imported_then() -> None:
+    code = """
+with put_off("alembic"):
+    from alembic import command
+    from alembic.config import Config
+    print(type(Config()).__module__, command.stamp.__module__)
+    from alembic.script import ScriptDirectory
+print(ScriptDirectory.__module__, any("put_off" in repr(finder) for finder in sys.meta_path))
+"""
+    assert said(code).splitlines() == [
+        "alembic.config alembic.command",
+        "alembic.script.base False",
+    ]
+
+
 def test_what_was_imported_before_stays() -> None:
     code = """
 import alembic
@@ -73,6 +90,17 @@ with open_instance(deserialize_value({ref!r})) as instance:
 print(sorted(name for name in sys.modules if name.startswith(("alembic", "dagster._daemon"))))
 """
     assert said(code).splitlines() == ["0 True", "['dagster._daemon', 'dagster._daemon.types']"]
+
+
+def test_an_instance_on_sqlite_is_opened_with_the_alembic_that_it_needs(tmp_path: Path) -> None:
+    ref = serialize_value(InstanceRef.from_dir(str(tmp_path)))
+    code = f"""
+from dagster._serdes import deserialize_value
+from bulkhead.steps.worker import open_instance
+with open_instance(deserialize_value({ref!r})) as instance:
+    print(instance.get_runs_count(), "alembic.config" in sys.modules)
+"""
+    assert said(code) == "0 True"
 
 
 def test_a_package_whose_init_was_put_off_is_whole_for_who_imports_it() -> None:

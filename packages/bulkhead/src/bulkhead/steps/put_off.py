@@ -16,10 +16,58 @@ from types import ModuleType
 from typing import Any
 
 
+class _Finder(MetaPathFinder, Loader):
+    """Finds a module without content for every module of a package, until one of them is needed."""
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def find_spec(
+        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if self._is_of_package(fullname):
+            return ModuleSpec(fullname, self, is_package=True)
+        return None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return _Module(self, spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing is in it."""
+
+    def begin(self) -> None:
+        """Go before all who would find the real package."""
+        sys.meta_path.insert(0, self)
+
+    def end(self) -> None:
+        """Let the real package be found from now on; may be called again."""
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+            for name in [name for name in sys.modules if self._is_of_package(name)]:
+                del sys.modules[name]
+
+    def _is_of_package(self, name: str) -> bool:
+        return name.partition(".")[0] == self._package
+
+
+class _Module(ModuleType):
+    """A module in which every name is found."""
+
+    def __init__(self, finder: _Finder, name: str) -> None:
+        super().__init__(name)
+        self._finder = finder
+
+    def __getattr__(self, name: str) -> "_Name":
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _Name(self._finder, self.__name__, name)
+
+
 class _Name:
     """Stands for a function or class, whose module is imported once it is called or looked at."""
 
-    def __init__(self, module: str, name: str) -> None:
+    def __init__(self, finder: _Finder, module: str, name: str) -> None:
+        self._finder = finder
         self._module = module
         self._name = name
 
@@ -30,39 +78,8 @@ class _Name:
         return getattr(self._real(), name)
 
     def _real(self) -> Any:  # noqa: ANN401 - the same
+        self._finder.end()
         return getattr(importlib.import_module(self._module), self._name)
-
-
-class _Module(ModuleType):
-    """A module in which every name is found."""
-
-    def __getattr__(self, name: str) -> _Name:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return _Name(self.__name__, name)
-
-
-class _Finder(MetaPathFinder, Loader):
-    """Finds such a module for every module of a package."""
-
-    def __init__(self, package: str) -> None:
-        self._package = package
-
-    def find_spec(
-        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        if self.is_of_package(fullname):
-            return ModuleSpec(fullname, self, is_package=True)
-        return None
-
-    def is_of_package(self, name: str) -> bool:
-        return name.partition(".")[0] == self._package
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType:
-        return _Module(spec.name)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Nothing is in it."""
 
 
 @contextmanager
@@ -76,13 +93,11 @@ def put_off(package: str) -> Generator[None]:
         yield
         return
     finder = _Finder(package)
-    sys.meta_path.insert(0, finder)
+    finder.begin()
     try:
         yield
     finally:
-        sys.meta_path.remove(finder)
-        for name in [name for name in sys.modules if finder.is_of_package(name)]:
-            del sys.modules[name]
+        finder.end()
 
 
 class _Package(ModuleType):
