@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tests.e2e import queries
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
@@ -19,298 +20,6 @@ if TYPE_CHECKING:
 
 SUCCESS, FAILURE, CANCELED = "SUCCESS", "FAILURE", "CANCELED"
 ENDED = {SUCCESS, FAILURE, CANCELED}
-
-_ERROR = """
-fragment error on PythonError {
-  message className stack
-  cause { message className stack cause { message className stack } }
-}
-"""
-
-_ENTRY = """
-fragment entry on MetadataEntry {
-  label
-  ... on TextMetadataEntry { text }
-  ... on IntMetadataEntry { intRepr }
-  ... on FloatMetadataEntry { floatValue }
-  ... on JsonMetadataEntry { jsonString }
-  ... on BoolMetadataEntry { boolValue }
-  ... on MarkdownMetadataEntry { mdStr }
-  ... on PathMetadataEntry { path }
-  ... on UrlMetadataEntry { url }
-}
-"""
-
-LOCATIONS = (
-    _ERROR
-    + """
-query Locations {
-  workspaceOrError {
-    __typename
-    ... on Workspace {
-      locationEntries {
-        name
-        loadStatus
-        locationOrLoadError {
-          __typename
-          ... on RepositoryLocation {
-            dagsterLibraryVersions { name version }
-            repositories { name jobs { name } }
-          }
-          ...error
-        }
-      }
-    }
-    ...error
-  }
-}
-"""
-)
-
-LAUNCH = (
-    _ERROR
-    + """
-mutation Launch($params: ExecutionParams!) {
-  launchRun(executionParams: $params) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on RunConfigValidationInvalid { errors { message } }
-    ... on PipelineNotFoundError { message }
-    ...error
-  }
-}
-"""
-)
-
-REEXECUTE = (
-    _ERROR
-    + """
-mutation Reexecute($params: ExecutionParams!) {
-  launchRunReexecution(executionParams: $params) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on RunConfigValidationInvalid { errors { message } }
-    ... on InvalidStepError { invalidStepKey }
-    ...error
-  }
-}
-"""
-)
-
-RUN = """
-query Run($runId: ID!) {
-  runOrError(runId: $runId) {
-    __typename
-    ... on Run {
-      runId jobName status parentRunId rootRunId creationTime startTime endTime runConfig
-      repositoryOrigin { repositoryLocationName repositoryName }
-      tags { key value }
-      stepStats { stepKey status startTime endTime attempts { startTime endTime } }
-    }
-  }
-}
-"""
-
-EVENTS = (
-    _ERROR
-    + _ENTRY
-    + """
-query Events($runId: ID!, $cursor: String) {
-  logsForRun(runId: $runId, afterCursor: $cursor, limit: 1000) {
-    __typename
-    ... on EventConnection {
-      cursor
-      hasMore
-      events {
-        __typename
-        ... on MessageEvent { message timestamp level stepKey eventType }
-        ... on ErrorEvent { error { ...error } }
-        ... on LogsCapturedEvent { fileKey stepKeys }
-        ... on MaterializationEvent { assetKey { path } }
-        ... on ExecutionStepFailureEvent { failureMetadata { metadataEntries { ...entry } } }
-        ... on ExecutionStepOutputEvent { outputName metadataEntries { ...entry } }
-        ... on DisplayableEvent { metadataEntries { ...entry } }
-      }
-    }
-    ...error
-  }
-}
-"""
-)
-
-CAPTURED = """
-query Captured($runId: ID!, $fileKey: String!) {
-  runOrError(runId: $runId) {
-    ... on Run { capturedLogs(fileKey: $fileKey) { stdout stderr } }
-  }
-}
-"""
-
-RUNS = """
-query Runs($filter: RunsFilter!, $limit: Int) {
-  runsOrError(filter: $filter, limit: $limit) {
-    __typename
-    ... on Runs { results { runId status parentRunId rootRunId } }
-  }
-}
-"""
-
-RUN_GROUP = """
-query RunGroup($runId: ID!) {
-  runGroupOrError(runId: $runId) {
-    __typename
-    ... on RunGroup { runs { runId status parentRunId rootRunId creationTime } }
-  }
-}
-"""
-
-TERMINATE = (
-    _ERROR
-    + """
-mutation Terminate($runId: String!) {
-  terminateRun(runId: $runId) {
-    __typename
-    ... on TerminateRunFailure { message }
-    ...error
-  }
-}
-"""
-)
-
-DELETE_RUN = (
-    _ERROR
-    + """
-mutation DeleteRun($runId: String!) {
-  deleteRun(runId: $runId) {
-    __typename
-    ... on RunNotFoundError { message }
-    ...error
-  }
-}
-"""
-)
-
-DAEMONS = """
-query Daemons {
-  version
-  instance { daemonHealth { allDaemonStatuses {
-    daemonType required healthy lastHeartbeatErrors { message }
-  } } }
-}
-"""
-
-INSTIGATOR = """
-query Instigator($selector: InstigationSelector!) {
-  instigationStateOrError(instigationSelector: $selector) {
-    __typename
-    ... on InstigationState {
-      id selectorId status
-      ticks(limit: 20) { status timestamp runIds skipReason error { message } }
-    }
-  }
-}
-"""
-
-START_SCHEDULE = (
-    _ERROR
-    + """
-mutation StartSchedule($selector: ScheduleSelector!) {
-  startSchedule(scheduleSelector: $selector) {
-    __typename
-    ... on ScheduleNotFoundError { message }
-    ...error
-  }
-}
-"""
-)
-
-STOP_SCHEDULE = (
-    _ERROR
-    + """
-mutation StopSchedule($id: String!) {
-  stopRunningSchedule(id: $id) { __typename ...error }
-}
-"""
-)
-
-START_SENSOR = (
-    _ERROR
-    + """
-mutation StartSensor($selector: SensorSelector!) {
-  startSensor(sensorSelector: $selector) { __typename ...error }
-}
-"""
-)
-
-STOP_SENSOR = (
-    _ERROR
-    + """
-mutation StopSensor($id: String!) {
-  stopSensor(id: $id) { __typename ...error }
-}
-"""
-)
-
-ASSET = (
-    _ENTRY
-    + """
-query Asset($key: AssetKeyInput!, $limit: Int!) {
-  assetOrError(assetKey: $key) {
-    __typename
-    ... on Asset {
-      assetMaterializations(limit: $limit) {
-        runId partition timestamp
-        metadataEntries { ...entry }
-      }
-    }
-  }
-}
-"""
-)
-
-CHECKS = (
-    _ENTRY
-    + """
-query Checks($key: AssetKeyInput!) {
-  assetNodeOrError(assetKey: $key) {
-    ... on AssetNode { assetChecksOrError { ... on AssetChecks { checks {
-      name
-      executionForLatestMaterialization {
-        runId
-        status
-        evaluation { description metadataEntries { ...entry } }
-      }
-    } } } }
-  }
-}
-"""
-)
-
-LAUNCH_BACKFILL = (
-    _ERROR
-    + """
-mutation LaunchBackfill($params: LaunchBackfillParams!) {
-  launchPartitionBackfill(backfillParams: $params) {
-    __typename
-    ... on LaunchBackfillSuccess { backfillId }
-    ...error
-  }
-}
-"""
-)
-
-BACKFILL = (
-    _ERROR
-    + """
-query Backfill($id: String!) {
-  partitionBackfillOrError(backfillId: $id) {
-    __typename
-    ... on PartitionBackfill { status error { ...error } }
-    ...error
-  }
-}
-"""
-)
 
 
 class GraphQLError(AssertionError):
@@ -421,7 +130,7 @@ class Dagster:
 
     def locations(self) -> dict[str, Location]:
         """The code locations that the page lists, by name."""
-        workspace = self.query(LOCATIONS)["workspaceOrError"]
+        workspace = self.query(queries.LOCATIONS)["workspaceOrError"]
         if workspace["__typename"] != "Workspace":
             raise GraphQLError(error_text(workspace))
         return {entry["name"]: _location(entry) for entry in workspace["locationEntries"]}
@@ -461,7 +170,7 @@ class Dagster:
         if job not in jobs:
             raise GraphQLError(f"code location {location} has no job {job}, only {sorted(jobs)}")
         result = self.query(
-            LAUNCH,
+            queries.LAUNCH,
             params={
                 "selector": {
                     "repositoryLocationName": location,
@@ -488,7 +197,7 @@ class Dagster:
             "dagster/root_run_id": parents["rootRunId"],
         }
         result = self.query(
-            REEXECUTE,
+            queries.REEXECUTE,
             params={
                 "selector": {**run["repositoryOrigin"], "jobName": run["jobName"]},
                 "runConfigData": json.dumps(run["runConfig"]),
@@ -511,7 +220,7 @@ class Dagster:
 
     def run(self, run_id: str) -> dict[str, Any]:
         """What the page shows of a run: status, times, tags, steps."""
-        run = self.query(RUN, runId=run_id)["runOrError"]
+        run = self.query(queries.RUN, runId=run_id)["runOrError"]
         if run["__typename"] != "Run":
             raise GraphQLError(f"no run {run_id}: {run['__typename']}")
         return run
@@ -558,7 +267,7 @@ class Dagster:
         """The run's whole log, in order."""
         found, cursor = [], None
         while True:
-            page = self.query(EVENTS, runId=run_id, cursor=cursor)["logsForRun"]
+            page = self.query(queries.EVENTS, runId=run_id, cursor=cursor)["logsForRun"]
             if page["__typename"] != "EventConnection":
                 raise GraphQLError(error_text(page))
             found += [_event(event) for event in page["events"]]
@@ -579,7 +288,7 @@ class Dagster:
         stdout, stderr = [], []
         for event in self.events(run_id):
             if event.kind == "LOGS_CAPTURED" and step in event.steps:
-                answer = self.query(CAPTURED, runId=run_id, fileKey=event.file_key)
+                answer = self.query(queries.CAPTURED, runId=run_id, fileKey=event.file_key)
                 logs = answer["runOrError"]["capturedLogs"]
                 stdout.append(logs["stdout"] or "")
                 stderr.append(logs["stderr"] or "")
@@ -587,7 +296,7 @@ class Dagster:
 
     def runs(self, limit: int = 100, **filters: Any) -> list[dict[str, Any]]:
         """Runs that match a `RunsFilter`, newest first."""
-        return self.query(RUNS, filter=filters, limit=limit)["runsOrError"]["results"]
+        return self.query(queries.RUNS, filter=filters, limit=limit)["runsOrError"]["results"]
 
     def runs_with_tag(self, key: str, value: str) -> list[dict[str, Any]]:
         """Runs that carry a tag; a run's automatic retries inherit its tags."""
@@ -595,20 +304,20 @@ class Dagster:
 
     def family(self, run_id: str) -> list[dict[str, Any]]:
         """A run and its retries, as the page groups them, oldest first."""
-        group = self.query(RUN_GROUP, runId=run_id)["runGroupOrError"]
+        group = self.query(queries.RUN_GROUP, runId=run_id)["runGroupOrError"]
         if group["__typename"] != "RunGroup":
             return [self.run(run_id)]
         return sorted(group["runs"], key=lambda run: run["creationTime"])
 
     def terminate(self, run_id: str) -> None:
         """Terminate a run, as the page's button does."""
-        result = self.query(TERMINATE, runId=run_id)["terminateRun"]
+        result = self.query(queries.TERMINATE, runId=run_id)["terminateRun"]
         if result["__typename"] != "TerminateRunSuccess":
             raise GraphQLError(json.dumps(result, indent=1)[:4000])
 
     def delete_run(self, run_id: str) -> None:
         """Delete a run from the list, as the page's menu does; what runs of it is left alone."""
-        result = self.query(DELETE_RUN, runId=run_id)["deleteRun"]
+        result = self.query(queries.DELETE_RUN, runId=run_id)["deleteRun"]
         if result["__typename"] != "DeletePipelineRunSuccess":
             raise GraphQLError(json.dumps(result, indent=1)[:4000])
 
@@ -616,27 +325,29 @@ class Dagster:
 
     def daemons(self) -> dict[str, bool | None]:
         """Whether each daemon that this installation needs is alive, by its type."""
-        health = self.query(DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
+        health = self.query(queries.DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
         return {d["daemonType"]: d["healthy"] for d in health if d["required"]}
 
     def start_schedule(self, location: str, name: str) -> None:
         """Switch a schedule on."""
         selector = {**self._repository(location), "scheduleName": name}
-        _expect(self.query(START_SCHEDULE, selector=selector)["startSchedule"], "ScheduleState")
+        _expect(
+            self.query(queries.START_SCHEDULE, selector=selector)["startSchedule"], "ScheduleState"
+        )
 
     def stop_schedule(self, location: str, name: str) -> None:
         """Switch a schedule off."""
-        answer = self.query(STOP_SCHEDULE, id=self._instigator(location, name)["id"])
+        answer = self.query(queries.STOP_SCHEDULE, id=self._instigator(location, name)["id"])
         _expect(answer["stopRunningSchedule"], "ScheduleState")
 
     def start_sensor(self, location: str, name: str) -> None:
         """Switch a sensor on."""
         selector = {**self._repository(location), "sensorName": name}
-        _expect(self.query(START_SENSOR, selector=selector)["startSensor"], "Sensor")
+        _expect(self.query(queries.START_SENSOR, selector=selector)["startSensor"], "Sensor")
 
     def stop_sensor(self, location: str, name: str) -> None:
         """Switch a sensor off."""
-        answer = self.query(STOP_SENSOR, id=self._instigator(location, name)["id"])
+        answer = self.query(queries.STOP_SENSOR, id=self._instigator(location, name)["id"])
         _expect(answer["stopSensor"], "StopSensorMutationResult")
 
     def ticks(self, location: str, name: str) -> list[Tick]:
@@ -656,7 +367,7 @@ class Dagster:
 
     def materializations(self, *key: str, limit: int = 50) -> list[dict[str, Any]]:
         """An asset's last materializations, newest first."""
-        asset = self.query(ASSET, key={"path": list(key)}, limit=limit)["assetOrError"]
+        asset = self.query(queries.ASSET, key={"path": list(key)}, limit=limit)["assetOrError"]
         return asset["assetMaterializations"] if asset["__typename"] == "Asset" else []
 
     def says_of_itself(self, asset: str) -> dict[str, Any]:
@@ -666,7 +377,7 @@ class Dagster:
 
     def checks(self, asset: str) -> dict[str, Check]:
         """How each check of an asset went on what is there now."""
-        node = self.query(CHECKS, key={"path": [asset]})["assetNodeOrError"]
+        node = self.query(queries.CHECKS, key={"path": [asset]})["assetNodeOrError"]
         return {
             check["name"]: _check(check["executionForLatestMaterialization"] or {})
             for check in node["assetChecksOrError"]["checks"]
@@ -675,14 +386,14 @@ class Dagster:
     def backfill(self, asset: str, partitions: Sequence[str]) -> str:
         """Launch a backfill of some partitions of an asset; return its id."""
         params = {"assetSelection": [{"path": [asset]}], "partitionNames": list(partitions)}
-        answer = self.query(LAUNCH_BACKFILL, params=params)["launchPartitionBackfill"]
+        answer = self.query(queries.LAUNCH_BACKFILL, params=params)["launchPartitionBackfill"]
         return _expect(answer, "LaunchBackfillSuccess")["backfillId"]
 
     def backfilled(self, backfill: str, timeout: float = 180) -> list[dict[str, Any]]:
         """Wait until a backfill has succeeded; return its runs."""
 
         def ended() -> bool | NotYet:
-            answer = self.query(BACKFILL, id=backfill)["partitionBackfillOrError"]
+            answer = self.query(queries.BACKFILL, id=backfill)["partitionBackfillOrError"]
             status = _expect(answer, "PartitionBackfill")["status"]
             if "FAIL" in status:
                 raise AssertionError(f"backfill {backfill}: {error_text(answer['error'])}")
@@ -699,7 +410,7 @@ class Dagster:
 
     def _instigator(self, location: str, name: str) -> dict[str, Any]:
         selector = {**self._repository(location), "name": name}
-        state = self.query(INSTIGATOR, selector=selector)["instigationStateOrError"]
+        state = self.query(queries.INSTIGATOR, selector=selector)["instigationStateOrError"]
         return _expect(state, "InstigationState")
 
 

@@ -64,8 +64,8 @@ def evict(kube: Kube, pod: client.V1Pod) -> None:
 
 
 @contextmanager
-def shell(kube: Kube, node: str) -> Iterator[str]:
-    """A pod with a root shell on a node; its name."""
+def shell(kube: Kube, node: str, image: str | None = None) -> Iterator[str]:
+    """A pod with a root shell on a node; its name. `image`: of the pod, `hello` unless told."""
     name = f"e2e-shell-{uuid.uuid4().hex[:6]}"
     kube.core.create_namespaced_pod(
         NAMESPACE,
@@ -82,7 +82,7 @@ def shell(kube: Kube, node: str) -> Iterator[str]:
                 "containers": [
                     {
                         "name": "main",
-                        "image": images()["hello"],
+                        "image": image or images()["hello"],
                         "command": ["sleep", "900"],
                         "securityContext": {"privileged": True, "runAsUser": 0},
                     }

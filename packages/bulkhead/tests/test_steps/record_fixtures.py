@@ -1,6 +1,6 @@
 """Record the pods of `fixtures/` from a real cluster, so that no test believes words of our own.
 
-    .venv/bin/python packages/bulkhead/tests/test_steps/record_fixtures.py --image IMAGE [NAME …]
+    .venv/bin/python -m packages.bulkhead.tests.test_steps.record_fixtures --image IMAGE [NAME …]
 
 Each recipe makes the Job of one step, does to its pod what the fixture is about, and keeps the
 first state in which the API server shows all of the outcome. Most fields that no verdict reads are
@@ -12,9 +12,11 @@ namespace of its own, which is removed at the end; `preempted` also makes a Prio
 a resource of the node that only its two pods ask for. `node_removed` is bound to a node that never
 was, and is given the status of `running`; what the cluster then makes of it is recorded.
 
-Made by hand, on a recorded object and with the reasons and messages of Kubernetes itself, are those
-for which a node would have to be disturbed: container_lost, evicted_for_node_pressure,
-node_restarted, node_shut_down, node_silent and tainted_node.
+Another thing are those of `DISTURBING`, which are recorded only when they are named, on a node that
+nobody needs: its kubelet is stopped or given other settings, other pods may be evicted from it. It
+is as before at the end. Made by hand, on a recorded object and with the reasons and messages of
+Kubernetes itself, is node_shut_down: a kubelet hears of a shutdown from systemd-logind, which the
+nodes of kind do not run.
 """
 
 import argparse
@@ -32,6 +34,8 @@ from typing import Any
 
 from kubernetes import client, config, watch
 from kubernetes.client.exceptions import ApiException
+from tests.e2e import nodes
+from tests.e2e.cluster import Kube
 
 from bulkhead import names
 
@@ -52,6 +56,9 @@ NODE = "bulkhead-worker"
 
 SLOT = "example.com/slot"
 URGENT = "bulkhead-fixtures-urgent"
+
+MAINTENANCE = {"key": "example.com/maintenance", "effect": "NoExecute"}
+KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
 
 PATIENCE_SECONDS = 180
 
@@ -112,6 +119,10 @@ def disrupted_for(reason: str) -> Callable[[Object], bool]:
 
 def waits_for(reason: str) -> Callable[[Object], bool]:
     return lambda pod: state(pod).get("waiting", {}).get("reason") == reason
+
+
+def is_on_a_silent_node(pod: Object) -> bool:
+    return "running" in state(pod) and condition(pod, "Ready").get("status") == "False"
 
 
 def finds_no_node(pod: Object) -> bool:
@@ -211,6 +222,77 @@ def one_slot(cluster: Cluster) -> Iterator[None]:
         undo.callback(set_slots, None)
         set_slots("1")
         yield
+
+
+# --- What is done to its node ---------------------------------------------------------------------
+
+
+def taint(cluster: Cluster, _: Object) -> None:
+    cluster.core.patch_node(cluster.node, {"spec": {"taints": [MAINTENANCE]}})
+
+
+@contextlib.contextmanager
+def taints_put_back(cluster: Cluster) -> Iterator[None]:
+    before = cluster.core.read_node(cluster.node).spec.taints or []
+    try:
+        yield
+    finally:
+        cluster.core.patch_node(cluster.node, {"spec": {"taints": before}})
+
+
+@contextlib.contextmanager
+def node_that_comes_back(cluster: Cluster) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        # Not to be taken for ready because nobody has missed it yet.
+        time.sleep(5)
+        nodes.ready(Kube(cluster.api), cluster.node, wanted=True, timeout=PATIENCE_SECONDS)
+
+
+def leave_with_the_node(cluster: Cluster, commands: dict[int, str]) -> None:
+    """Have the node do things by itself, so many seconds from now."""
+    kube = Kube(cluster.api)
+    with nodes.shell(kube, cluster.node, cluster.image) as shell:
+        nodes.on_node_later(kube, shell, commands)
+
+
+def silence(cluster: Cluster, _: Object) -> None:
+    leave_with_the_node(cluster, {2: "systemctl stop kubelet", 90: "systemctl start kubelet"})
+
+
+def remove_the_container(cluster: Cluster, pod: Object) -> None:
+    """Behind the kubelet's back."""
+    found = f"crictl ps --quiet --label io.kubernetes.pod.uid={pod['metadata']['uid']}"
+    command = f"systemctl stop kubelet; crictl rm --force $({found}); systemctl start kubelet"
+    leave_with_the_node(cluster, {2: command})
+
+
+def end_all_as_a_restart_does(cluster: Cluster, pod: Object) -> None:
+    """The pod's processes and who looks after them, while containerd and the kubelet are down."""
+    uid = pod["metadata"]["uid"]
+    # In the name of a cgroup the id may have another sign for each dash.
+    in_cgroup = f'grep -l "{uid.replace("-", "[-_]")}" /proc/[0-9]*/cgroup | cut -d/ -f3'
+    command = (
+        f"sandbox=$(crictl pods --quiet --label io.kubernetes.pod.uid={uid}); "
+        "systemctl stop kubelet containerd; "
+        f'pkill --signal KILL --full "containerd-shim.*$sandbox"; {in_cgroup} | xargs kill -9; '
+        "systemctl start containerd kubelet"
+    )
+    leave_with_the_node(cluster, {2: command})
+
+
+def call_its_memory_short(cluster: Cluster, _: Object) -> None:
+    """The kubelet is told to keep nearly all of the node's memory free, and then no more."""
+    keep = f"sed -i.before 's/^evictionHard:/&\\n  memory.available: 99%/' {KUBELET_CONFIG}"
+    put_back = f"mv {KUBELET_CONFIG}.before {KUBELET_CONFIG}"
+    leave_with_the_node(
+        cluster,
+        {
+            2: f"{keep}; systemctl restart kubelet",
+            60: f"{put_back}; systemctl restart kubelet",
+        },
+    )
 
 
 # --- The recipes ----------------------------------------------------------------------------------
@@ -320,6 +402,34 @@ RECIPES = {
     ),
     "neighbour_not_ready": Recipe(
         "with_proxy", runs_beside_one_that_is_not_ready, neighbour=_proxy_that_is_never_ready
+    ),
+}
+
+DISTURBING = {
+    "tainted_node": Recipe(
+        "on_tainted_node",
+        disrupted_for("DeletionByTaintManager"),
+        then=taint,
+        within=taints_put_back,
+    ),
+    "node_silent": Recipe(
+        "on_silent_node", is_on_a_silent_node, then=silence, within=node_that_comes_back
+    ),
+    "container_lost": Recipe(
+        "lost", has_ended, then=remove_the_container, within=node_that_comes_back
+    ),
+    "node_restarted": Recipe(
+        "on_restarted_node",
+        has_ended,
+        then=end_all_as_a_restart_does,
+        within=node_that_comes_back,
+    ),
+    "evicted_for_node_pressure": Recipe(
+        "on_full_node",
+        ended_for("Evicted"),
+        python("held = b'x' * (128 * 2**20); import time; time.sleep(600)"),
+        then=call_its_memory_short,
+        within=node_that_comes_back,
     ),
 }
 
@@ -541,11 +651,18 @@ def written(value: Any, before: str = "", after: str = "") -> str:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").partition("\n")[0],
-        epilog=textwrap.fill(f"Fixtures: {', '.join(RECIPES)}.", LINE_LENGTH),
+        epilog=textwrap.fill(
+            f"Fixtures: {', '.join(RECIPES)}. Only when named, for they disturb the node: "
+            f"{', '.join(DISTURBING)}.",
+            LINE_LENGTH,
+        ),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "fixtures", metavar="NAME", nargs="*", help="record only these; otherwise all"
+        "fixtures",
+        metavar="NAME",
+        nargs="*",
+        help="record only these; otherwise all that disturb nobody",
     )
     parser.add_argument(
         "--image", required=True, help="with its registry: one that has Python and a shell"
@@ -554,9 +671,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kubeconfig", help="its path (default: as kubectl finds it)")
     parser.add_argument("--context", help="a context of it (default: its current one)")
     parsed = parser.parse_args()
-    unknown = sorted(set(parsed.fixtures) - set(RECIPES))
+    known = {**RECIPES, **DISTURBING}
+    unknown = sorted(set(parsed.fixtures) - set(known))
     if unknown:
-        parser.error(f"no recipe for {', '.join(unknown)}; there are {', '.join(RECIPES)}")
+        parser.error(f"no recipe for {', '.join(unknown)}; there are {', '.join(known)}")
     if "/" not in parsed.image:
         parser.error(f"--image {parsed.image} names no registry, as registry.example/hello:1 does")
     return parsed
@@ -570,7 +688,8 @@ def main() -> None:
         for fixture in chosen.fixtures or RECIPES:
             started = time.monotonic()
             job = f"dagster-step-{uuid.uuid5(uuid.UUID(RUN_ID), fixture).hex}"
-            pod = trimmed(recorded(RECIPES[fixture], job, cluster), POD_SHAPE)
+            recipe = RECIPES.get(fixture) or DISTURBING[fixture]
+            pod = trimmed(recorded(recipe, job, cluster), POD_SHAPE)
             text = written(without_names_of_the_cluster(pod, cluster))
             (FIXTURES / f"{fixture}.json").write_text(f"{text}\n")
             print(f"{fixture}: {time.monotonic() - started:.0f} s", flush=True)
