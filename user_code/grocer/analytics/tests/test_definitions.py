@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -84,6 +85,29 @@ def test_new_orders_alone_start_everything_that_is_made_from_them(defs: dg.Defin
         instance.report_runless_asset_event(dg.AssetMaterialization("orders"))
         after = dg.evaluate_automation_conditions(defs, instance, cursor=settled.cursor)
         assert requested(after) == {*GRAPH, "daily_orders_look_usual"}
+
+
+def test_what_a_test_has_found_wrong_starts_nothing_until_it_is_right(defs: dg.Definitions) -> None:
+    key = dg.AssetKey("orders_cleaned")
+    with dg.DagsterInstance.ephemeral() as instance:
+
+        def tick(cursor: Any, *, passed: bool | None = None) -> Any:
+            if passed is not None:
+                instance.report_runless_asset_event(dg.AssetMaterialization(key))
+                instance.report_runless_asset_event(
+                    dg.AssetCheckEvaluation(
+                        asset_key=key, check_name="unique_orders_cleaned_order_id", passed=passed
+                    )
+                )
+            return dg.evaluate_automation_conditions(defs, instance, cursor=cursor)
+
+        for name in (*INGESTION, *GRAPH):
+            instance.report_runless_asset_event(dg.AssetMaterialization(name))
+        settled = tick(tick(None).cursor)
+        wrong = tick(settled.cursor, passed=False)
+        assert requested(wrong) == set()
+        right = tick(wrong.cursor, passed=True)
+        assert {"daily_order_summary", "user_weeks"} <= requested(right)
 
 
 def requested(result: dg.EvaluateAutomationConditionsResult) -> set[str]:

@@ -59,7 +59,7 @@ def test_an_asset_says_whose_it_is_and_what_it_is(key: str) -> None:
     assert spec.description
     assert spec.kinds
     assert spec.tags["demo"] == "grocer"
-    assert spec.automation_condition == dg.AutomationCondition.eager()
+    assert spec.automation_condition == assets.follow
 
 
 def test_partitions_are_the_months_from_april_to_december() -> None:

@@ -15,6 +15,16 @@ from bulkhead.steps import step_resources
 GROUPS = ["staging", "marts"]
 """dbt's groups of models; each is a step."""
 
+FOLLOW = (
+    dg.AutomationCondition.eager()
+    & ~dg.AutomationCondition.any_deps_match(
+        dg.AutomationCondition.any_checks_match(
+            dg.AutomationCondition.check_failed(), blocking_only=True
+        )
+    )
+).with_label("eager, unless a test has found what it is made from to be wrong")
+"""Within a run Dagster stops after a failed test by itself; this holds the runs that follow."""
+
 
 class Translator(DagsterDbtTranslator):
     """What Dagster is told of a model beyond what dagster-dbt takes from its YAML by itself."""
@@ -44,8 +54,8 @@ class Translator(DagsterDbtTranslator):
         self,
         dbt_resource_props: Mapping[str, Any],  # noqa: ARG002 - the same for all
     ) -> dg.AutomationCondition:
-        """Follow what a model is made from."""
-        return dg.AutomationCondition.eager()
+        """Follow what a model is made from, unless a test has found that to be wrong."""
+        return FOLLOW
 
 
 def models(manifest: Path) -> list[dg.AssetsDefinition]:

@@ -38,12 +38,21 @@ LIKELIEST = 10
 months = dg.MonthlyPartitionsDefinition(start_date="2017-04", end_date="2018-01", fmt="%Y-%m")
 """The months at whose end is asked; before April there is too little to learn from."""
 
+follow = (
+    dg.AutomationCondition.eager()
+    & ~dg.AutomationCondition.any_deps_match(
+        dg.AutomationCondition.any_checks_match(
+            dg.AutomationCondition.check_failed(), blocking_only=True
+        )
+    )
+).with_label("eager, unless a check has found what it is made from to be wrong")
+
 common: dict[str, Any] = {
     "partitions_def": months,
     "owners": ["team:ml"],
     "tags": {"demo": "grocer"},
     # Of months it asks for the latest alone; the earlier ones are a backfill, where one wants them.
-    "automation_condition": dg.AutomationCondition.eager(),
+    "automation_condition": follow,
 }
 
 
