@@ -174,7 +174,7 @@ def test_a_step_that_makes_room_for_a_more_urgent_pod_runs_again(  # noqa: PLR09
         endings,
         "worker",
         {
-            "ops": {"worker": {"config": {"seconds": 30}}},
+            "ops": {"worker": {"config": {"seconds": 15}}},
             "execution": {
                 "config": {
                     "per_step_k8s_config": {"worker": {"container_config": {"resources": busy}}}
@@ -184,7 +184,7 @@ def test_a_step_that_makes_room_for_a_more_urgent_pod_runs_again(  # noqa: PLR09
     )
     pod = pods.step_pod(kube, NAMESPACE, run, "worker")
     _begun(ledger, run, "worker")
-    manifest = pods.restricted_pod("urgent", namespace, ["sleep", "20"])
+    manifest = pods.restricted_pod("urgent", namespace, ["sleep", "10"])
     manifest["spec"] |= {
         "priorityClassName": urgent,
         "nodeSelector": {"kubernetes.io/hostname": pod.spec.node_name},

@@ -78,7 +78,7 @@ def test_a_step_that_spins_on_8_threads_gets_its_limit_and_its_neighbour_keeps_i
     step["pod_spec_config"] = {
         "node_selector": {"kubernetes.io/hostname": neighbour.spec.node_name}
     }
-    config = spinner.config(asked, threads=8, seconds=6, turns=9, rest_seconds=6)
+    config = spinner.config(asked, threads=8, seconds=6, turns=7, rest_seconds=6)
     spin_run = dagster.launch(HELLO, spinner.job, config)
     pod = pods.step_pod(kube, HELLO_NAMESPACE, spin_run, spinner.op)
     assert pod.spec.node_name == neighbour.spec.node_name
