@@ -14,9 +14,10 @@ was, and is given the status of `running`; what the cluster then makes of it is 
 
 Another thing are those of `DISTURBING`, which are recorded only when they are named, on a node that
 nobody needs: its kubelet is stopped or given other settings, other pods may be evicted from it. It
-is as before at the end. Made by hand, on a recorded object and with the reasons and messages of
-Kubernetes itself, is node_shut_down: a kubelet hears of a shutdown from systemd-logind, which the
-nodes of kind do not run.
+is as before at the end. What stands in `fixtures/` for them and for node_shut_down was made by
+hand, on a recorded object and with the reasons and messages of Kubernetes itself. For node_shut_down
+there is no recipe: a kubelet hears of a shutdown from systemd-logind, which the nodes of kind do
+not run.
 """
 
 import argparse
