@@ -15,9 +15,8 @@ was, and is given the status of `running`; what the cluster then makes of it is 
 Another thing are those of `DISTURBING`, which are recorded only when they are named, on a node that
 nobody needs: its kubelet is stopped or given other settings, other pods may be evicted from it. It
 is as before at the end. What stands in `fixtures/` for them and for node_shut_down was made by
-hand, on a recorded object and with the reasons and messages of Kubernetes itself. For node_shut_down
-there is no recipe: a kubelet hears of a shutdown from systemd-logind, which the nodes of kind do
-not run.
+hand, on a recorded object and with the reasons and messages of Kubernetes itself; node_shut_down
+has no recipe, for a kubelet hears of a shutdown from systemd-logind, which kind does not run.
 """
 
 import argparse
