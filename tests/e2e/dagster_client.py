@@ -368,12 +368,10 @@ class Dagster:
     def materializations(self, *key: str, limit: int = 50) -> list[dict[str, Any]]:
         """An asset's last materializations, newest first."""
         asset = self.query(queries.ASSET, key={"path": list(key)}, limit=limit)["assetOrError"]
-        return asset["assetMaterializations"] if asset["__typename"] == "Asset" else []
-
-    def says_of_itself(self, asset: str) -> dict[str, Any]:
-        """The metadata of an asset's last materialization; empty where there is none."""
-        last = self.materializations(asset, limit=1)
-        return _metadata(last[0]["metadataEntries"]) if last else {}
+        return [
+            {**each, "metadata": _metadata(each["metadataEntries"])}
+            for each in asset.get("assetMaterializations", [])
+        ]
 
     def checks(self, asset: str) -> dict[str, Check]:
         """How each check of an asset went on what is there now."""

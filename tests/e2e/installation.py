@@ -63,7 +63,11 @@ class Installation:
             staying = {name: s for name, s in registered.items() if name not in leaving}
             self.apply({**values, "codeLocations": staying})
         for name, settings in leaving.items():
-            delete_namespace(self.kube, settings.get("namespace") or f"{self.release}-{name}")
+            delete_namespace(self.kube, settings.get("namespace") or self.namespace_of(name))
+
+    def namespace_of(self, location: str) -> str:
+        """The namespace of a code location whose settings name none."""
+        return f"{self.release}-{location}"
 
     def deploy(
         self,

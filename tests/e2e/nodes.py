@@ -52,14 +52,12 @@ def out_of_service(kube: Kube, node: str) -> Iterator[None]:
         kube.core.patch_node(node, {"spec": {"taints": others()}})
 
 
-def evict(kube: Kube, pod: client.V1Pod) -> None:
+def evict(kube: Kube, name: str, namespace: str) -> None:
     """Evict a pod as `kubectl drain` does."""
     kube.core.create_namespaced_pod_eviction(
-        pod.metadata.name,
-        pod.metadata.namespace,
-        client.V1Eviction(
-            metadata=client.V1ObjectMeta(name=pod.metadata.name, namespace=pod.metadata.namespace)
-        ),
+        name,
+        namespace,
+        client.V1Eviction(metadata=client.V1ObjectMeta(name=name, namespace=namespace)),
     )
 
 
@@ -101,6 +99,13 @@ def on_node(kube: Kube, shell_pod: str, command: str) -> str:
     """Run a command line as root on the node of a `shell`."""
     enter = ["nsenter", "--target=1", "--mount", "--uts", "--ipc", "--net", "--pid", "--"]
     return pods.execute(kube, NAMESPACE, shell_pod, [*enter, "sh", "-c", command])
+
+
+def processes_of(pod_uid: str) -> str:
+    """A command line for a node's root that prints the process ids of a pod, one a line."""
+    # In the name of a pod's cgroup its id may have another sign for each dash.
+    named = pod_uid.replace("-", "[-_]")
+    return f'grep -l "{named}" /proc/[0-9]*/cgroup | cut -d/ -f3'
 
 
 def on_node_later(kube: Kube, shell_pod: str, commands: dict[int, str]) -> None:

@@ -54,7 +54,7 @@ def scenes(
 
     def drain(pod: client.V1Pod) -> None:
         with nodes.cordoned(kube, pod.spec.node_name):
-            nodes.evict(kube, pod)
+            nodes.evict(kube, pod.metadata.name, NAMESPACE)
             until(lambda: _moved(kube, pod), 120, "the step to start elsewhere")
 
     def play(job: str, act: Callable[[client.V1Pod], None]) -> Scene:
@@ -252,9 +252,7 @@ def test_a_step_whose_node_is_gone_for_good_runs_again_elsewhere(
         pod = pods.step_pod(kube, NAMESPACE, run, "worker")
         assert pod.spec.node_name == node
         _begun(ledger, run, "worker")
-        # In the name of a pod's cgroup its id may have another sign for each dash.
-        of_pod = pod.metadata.uid.replace("-", "[-_]")
-        kill = f'grep -l "{of_pod}" /proc/[0-9]*/cgroup | cut -d/ -f3 | xargs kill -9'
+        kill = f"{nodes.processes_of(pod.metadata.uid)} | xargs kill -9"
         nodes.on_node_later(
             kube, shell, {1: f"systemctl stop kubelet; {kill}", 100: "systemctl start kubelet"}
         )

@@ -245,16 +245,14 @@ def start(server: WebServer, sensor: Sensor) -> str | None:
         "sensorName": sensor.name,
     }
     answer = server.query(START_SENSOR, {"sensor": selector})["startSensor"]
-    return None if answer["__typename"] == "Sensor" else answer.get("message", "no reason given")
+    return _refusal(answer, "Sensor")
 
 
 def forget(server: WebServer, assets: Iterable[str]) -> str | None:
     """Delete the history of assets; returns what the web server said against it, or None."""
     keys = [{"assetKey": {"path": [name]}} for name in assets]
     answer = server.query(FORGET, {"assets": keys})["wipeAssets"]
-    if answer["__typename"] == "AssetWipeSuccess":
-        return None
-    return answer.get("message", "no reason given")
+    return _refusal(answer, "AssetWipeSuccess")
 
 
 def events(server: WebServer, run_id: str) -> list[Event]:
@@ -349,6 +347,11 @@ def _event(event: dict[str, Any]) -> Event:
     return Event(
         event["__typename"], event.get("stepKey") or None, message, tuple(said.splitlines())
     )
+
+
+def _refusal(answer: dict[str, Any], success: str) -> str | None:
+    """What was said against a mutation, None where its answer is of the type `success`."""
+    return None if answer["__typename"] == success else answer.get("message", "no reason given")
 
 
 def _metadata(entries: Iterable[dict[str, Any]]) -> dict[str, Any]:

@@ -101,12 +101,11 @@ def platform_values(
         locations: names of the code locations whose walls stand in values files.
         before: the settings of each code location that is registered already.
     """
-    staying = {name: walls for name, walls in before.items() if name not in locations}
     return {
         "image": image(images["platform"]),
         "postgresql": {"image": image(images["postgresql"])},
         "objectStore": {"image": image(images["seaweedfs"])},
-        "codeLocations": {**{name: {} for name in locations}, **staying},
+        "codeLocations": {**before, **{name: {} for name in locations}},
     }
 
 

@@ -36,6 +36,7 @@ from kubernetes import client, config, watch
 from kubernetes.client.exceptions import ApiException
 from tests.e2e import nodes
 from tests.e2e.cluster import Kube
+from tests.e2e.waiting import NotYet, until
 
 from bulkhead import names
 
@@ -165,6 +166,10 @@ class Cluster:
         return client.SchedulingV1Api(self.api)
 
     @property
+    def kube(self) -> Kube:
+        return Kube(self.api)
+
+    @property
     def repository(self) -> str:
         """The image without its tag and its digest."""
         registry, path = self.image.split("@")[0].split("/", 1)
@@ -177,9 +182,7 @@ def delete(cluster: Cluster, pod: Object) -> None:
 
 def evict(cluster: Cluster, pod: Object) -> None:
     """Ask for its place as `kubectl drain` does."""
-    name = pod["metadata"]["name"]
-    eviction = client.V1Eviction(metadata=client.V1ObjectMeta(name=name, namespace=NAMESPACE))
-    cluster.core.create_namespaced_pod_eviction(name, NAMESPACE, eviction)
+    nodes.evict(cluster.kube, pod["metadata"]["name"], NAMESPACE)
 
 
 def send_a_more_urgent_one(cluster: Cluster, _: Object) -> None:
@@ -242,19 +245,29 @@ def taints_put_back(cluster: Cluster) -> Iterator[None]:
 
 @contextlib.contextmanager
 def node_that_comes_back(cluster: Cluster) -> Iterator[None]:
+    """Wait at the end until the node says of itself what it said before."""
+
+    def conditions() -> dict[str, str]:
+        return {
+            each.type: each.status
+            for each in cluster.core.read_node(cluster.node).status.conditions
+        }
+
+    before = conditions()
     try:
         yield
     finally:
-        # Not to be taken for ready because nobody has missed it yet.
-        time.sleep(5)
-        nodes.ready(Kube(cluster.api), cluster.node, wanted=True, timeout=PATIENCE_SECONDS)
+        until(
+            lambda: conditions() == before or NotYet(conditions()),
+            PATIENCE_SECONDS,
+            f"node {cluster.node} to be as before",
+        )
 
 
 def leave_with_the_node(cluster: Cluster, commands: dict[int, str]) -> None:
     """Have the node do things by itself, so many seconds from now."""
-    kube = Kube(cluster.api)
-    with nodes.shell(kube, cluster.node, cluster.image) as shell:
-        nodes.on_node_later(kube, shell, commands)
+    with nodes.shell(cluster.kube, cluster.node, cluster.image) as shell:
+        nodes.on_node_later(cluster.kube, shell, commands)
 
 
 def silence(cluster: Cluster, _: Object) -> None:
@@ -271,12 +284,11 @@ def remove_the_container(cluster: Cluster, pod: Object) -> None:
 def end_all_as_a_restart_does(cluster: Cluster, pod: Object) -> None:
     """The pod's processes and who looks after them, while containerd and the kubelet are down."""
     uid = pod["metadata"]["uid"]
-    # In the name of a cgroup the id may have another sign for each dash.
-    in_cgroup = f'grep -l "{uid.replace("-", "[-_]")}" /proc/[0-9]*/cgroup | cut -d/ -f3'
     command = (
         f"sandbox=$(crictl pods --quiet --label io.kubernetes.pod.uid={uid}); "
         "systemctl stop kubelet containerd; "
-        f'pkill --signal KILL --full "containerd-shim.*$sandbox"; {in_cgroup} | xargs kill -9; '
+        'pkill --signal KILL --full "containerd-shim.*$sandbox"; '
+        f"{nodes.processes_of(uid)} | xargs kill -9; "
         "systemctl start containerd kubelet"
     )
     leave_with_the_node(cluster, {2: command})
