@@ -14,9 +14,10 @@ was, and is given the status of `running`; what the cluster then makes of it is 
 
 Another thing are those of `DISTURBING`, which are recorded only when they are named, on a node that
 nobody needs: its kubelet is stopped or given other settings, other pods may be evicted from it. It
-is as before at the end. What stands in `fixtures/` for them and for node_shut_down was made by
-hand, on a recorded object and with the reasons and messages of Kubernetes itself; node_shut_down
-has no recipe, for a kubelet hears of a shutdown from systemd-logind, which kind does not run.
+is as before at the end.
+
+Made by hand, on a recorded object and with the reason and message of Kubernetes itself, is
+node_shut_down: a kubelet hears of a shutdown from systemd-logind, which kind does not run.
 """
 
 import argparse
@@ -274,29 +275,44 @@ def silence(cluster: Cluster, _: Object) -> None:
     leave_with_the_node(cluster, {2: "systemctl stop kubelet", 90: "systemctl start kubelet"})
 
 
+def containers_of(pod: Object, kind: str) -> str:
+    """A command line for the node that prints the ids of a pod's containers; `kind`: as CRI's."""
+    wanted = f'labels."io.kubernetes.pod.uid"=={pod["metadata"]["uid"]}'
+    wanted += f',labels."io.cri-containerd.kind"=={kind}'
+    return f"ctr --namespace k8s.io containers list --quiet '{wanted}'"
+
+
 def remove_the_container(cluster: Cluster, pod: Object) -> None:
-    """Behind the kubelet's back."""
-    found = f"crictl ps --quiet --label io.kubernetes.pod.uid={pod['metadata']['uid']}"
-    command = f"systemctl stop kubelet; crictl rm --force $({found}); systemctl start kubelet"
+    """Behind the back of the kubelet and of containerd's part that it talks to."""
+    command = (
+        f"systemctl stop kubelet; for id in $({containers_of(pod, 'container')}); do "
+        "ctr --namespace k8s.io tasks remove --force $id; "
+        "ctr --namespace k8s.io containers remove $id; done; "
+        "systemctl restart containerd; systemctl start kubelet"
+    )
     leave_with_the_node(cluster, {2: command})
 
 
 def end_all_as_a_restart_does(cluster: Cluster, pod: Object) -> None:
     """The pod's processes and who looks after them, while containerd and the kubelet are down."""
-    uid = pod["metadata"]["uid"]
     command = (
-        f"sandbox=$(crictl pods --quiet --label io.kubernetes.pod.uid={uid}); "
-        "systemctl stop kubelet containerd; "
-        'pkill --signal KILL --full "containerd-shim.*$sandbox"; '
-        f"{nodes.processes_of(uid)} | xargs kill -9; "
+        f"sandbox=$({containers_of(pod, 'sandbox')}); systemctl stop kubelet containerd; "
+        'pkill --signal KILL --full "^[^ ]*containerd-shim.* $sandbox"; '
+        f"{nodes.processes_of(pod['metadata']['uid'])} | xargs kill -9; "
         "systemctl start containerd kubelet"
     )
     leave_with_the_node(cluster, {2: command})
 
 
 def call_its_memory_short(cluster: Cluster, _: Object) -> None:
-    """The kubelet is told to keep nearly all of the node's memory free, and then no more."""
-    keep = f"sed -i.before 's/^evictionHard:/&\\n  memory.available: 99%/' {KUBELET_CONFIG}"
+    """The kubelet is told to keep nearly all of the node's memory free, and then no more.
+
+    By a soft threshold: a hard one makes the node smaller at once, and the pod is turned away.
+    """
+    soft = (
+        r"evictionSoft: {memory.available: 99%%}\nevictionSoftGracePeriod: {memory.available: 1s}\n"
+    )
+    keep = f"cp {KUBELET_CONFIG} {KUBELET_CONFIG}.before; printf '{soft}' >> {KUBELET_CONFIG}"
     put_back = f"mv {KUBELET_CONFIG}.before {KUBELET_CONFIG}"
     leave_with_the_node(
         cluster,
@@ -428,18 +444,18 @@ DISTURBING = {
         "on_silent_node", is_on_a_silent_node, then=silence, within=node_that_comes_back
     ),
     "container_lost": Recipe(
-        "lost", has_ended, then=remove_the_container, within=node_that_comes_back
+        "interrupted", has_ended, then=remove_the_container, within=node_that_comes_back
     ),
     "node_restarted": Recipe(
-        "on_restarted_node",
+        "interrupted",
         has_ended,
         then=end_all_as_a_restart_does,
         within=node_that_comes_back,
     ),
     "evicted_for_node_pressure": Recipe(
-        "on_full_node",
+        "bystander",
         ended_for("Evicted"),
-        python("held = b'x' * (128 * 2**20); import time; time.sleep(600)"),
+        python("held = b'x' * (190 * 2**20); import time; time.sleep(600)"),
         then=call_its_memory_short,
         within=node_that_comes_back,
     ),

@@ -1,8 +1,8 @@
 """What became of a step's pod, told from pods as the API of Kubernetes 1.34 gives them.
 
 The objects in `fixtures/` are trimmed. `record_fixtures.py` took them from a real cluster, but for
-those that take a disturbed node, which its docstring lists: they were made by hand. Names, times
-and loads that another recording would change are not repeated here.
+node_shut_down, as its docstring says. Names, times and loads that another recording would change
+are not repeated here.
 """
 
 import copy
@@ -118,9 +118,8 @@ def test_an_end_of_the_steps_own_making_is_told_and_not_blamed_on_the_cluster(
         Told(
             "evicted_for_node_pressure",
             Cause.EVICTED,
-            "Step bystander was evicted from node bulkhead-worker: The node was low on resource: "
-            "memory. Threshold quantity: 100Mi, available: 84316Ki. Container dagster was using "
-            "214052Ki, request is 128Mi, has larger consumption of memory.",
+            "Step bystander was evicted from node bulkhead-worker: "
+            f"{load('evicted_for_node_pressure')['status']['message'].strip()}",
         ),
         Told(
             "drained",
