@@ -45,7 +45,7 @@ lint: .venv/synced .tools/synced ## Style, types, import layers, charts, workflo
 	@.venv/bin/python -m tests.lint
 
 unit: .venv/synced .tools/synced ## Unit tests, rendered charts, each code location's own tests
-	@$(PYTEST) -n 2 --dist loadfile $(ARGS)
+	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 kind-test: .venv/synced ## The promises, on a real cluster (ARGS='-k quota' for some)
 	@$(BULKHEAD_KIND) up --no-run

@@ -381,6 +381,11 @@ class Dagster:
             for check in node["assetChecksOrError"]["checks"]
         }
 
+    def freshness(self, asset: str) -> str:
+        """Whether an asset is as new as its policy wants: `HEALTHY`, `WARNING`, `DEGRADED`, …."""
+        node = self.query(queries.FRESHNESS, key={"path": [asset]})["assetNodeOrError"]
+        return node["freshnessStatusInfo"]["freshnessStatus"]
+
     def backfill(self, asset: str, partitions: Sequence[str]) -> str:
         """Launch a backfill of some partitions of an asset; return its id."""
         params = {"assetSelection": [{"path": [asset]}], "partitionNames": list(partitions)}

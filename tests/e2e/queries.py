@@ -268,6 +268,14 @@ query Checks($key: AssetKeyInput!) {
 """
 )
 
+FRESHNESS = """
+query Freshness($key: AssetKeyInput!) {
+  assetNodeOrError(assetKey: $key) {
+    ... on AssetNode { freshnessStatusInfo { freshnessStatus } }
+  }
+}
+"""
+
 LAUNCH_BACKFILL = (
     _ERROR
     + """

@@ -131,6 +131,15 @@ def test_two_teams_hold_two_versions_of_one_library_in_their_steps_pods(
         assert pods.step_pods(kube, platform.namespace_of(location), run), location
 
 
+@pytest.mark.usefixtures("played")
+def test_somebody_watches_that_the_orders_stay_fresh(dagster: Dagster) -> None:
+    def judged() -> str | NotYet:
+        freshness = dagster.freshness("orders")
+        return freshness if freshness != "UNKNOWN" else NotYet(freshness)
+
+    assert until(judged, 90, "the daemon to look at the orders' age") == "HEALTHY"
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("played")
 def test_a_second_load_brings_only_what_is_new(dagster: Dagster, ask: Ask) -> None:

@@ -12,6 +12,8 @@ from tests.e2e.installation import HELLO, HELLO_NAMESPACE
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.e2e.cluster import Kube
     from tests.e2e.dagster_client import Dagster
     from tests.e2e.installation import Installation
@@ -44,6 +46,19 @@ def once(context):
 
 defs = dg.Definitions(jobs=[ticking], schedules=[every_minute], sensors=[once])
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def clock(kube: Kube, platform: Installation, registered: dict[str, Any]) -> Iterator[str]:
+    """A code location with a schedule and a sensor that are on.
+
+    It is there from this module's first test on: the others fill the minutes of its schedule.
+    """
+    namespace = registered[CLOCK]["namespace"]
+    values = team_code.values(kube, namespace, CLOCK_CODE)
+    platform.deploy(CLOCK, namespace, "hello", values, wait=False)
+    yield CLOCK
+    platform.helm.uninstall(CLOCK, namespace, wait=False)
 
 
 @pytest.fixture(scope="module")
@@ -206,17 +221,12 @@ def test_a_step_that_fails_once_succeeds_at_its_retry(kube: Kube, dagster: Dagst
 
 
 @pytest.mark.timeout(300)
-def test_schedules_and_sensors_tick_and_their_runs_succeed(
-    kube: Kube, platform: Installation, dagster: Dagster, registered: dict[str, Any]
-) -> None:
-    namespace = registered[CLOCK]["namespace"]
-    platform.deploy(CLOCK, namespace, "hello", team_code.values(kube, namespace, CLOCK_CODE))
-    dagster.loaded(CLOCK)
+def test_schedules_and_sensors_tick_and_their_runs_succeed(dagster: Dagster, clock: str) -> None:
+    dagster.loaded(clock)
     for name, within in (("once", 60), ("every_minute", 120)):
         run = until(lambda name=name: _requested(dagster, name), within, f"a run of {name}")
         dagster.succeed(run)
         assert "ticked" in dagster.captured_logs(run, "tick").stdout
-    platform.helm.uninstall(CLOCK, namespace, wait=False)
 
 
 def _requested(dagster: Dagster, name: str) -> str | NotYet:

@@ -5,44 +5,72 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bulkhead_demo import environments
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = str(Path(sys.executable).with_name("bulkhead"))
-PARENTS = (ROOT / "user_code", ROOT / "user_code" / "grocer")
-LOCATIONS = sorted(path.parent for each in PARENTS for path in each.glob("*/pyproject.toml"))
+PARENTS = (ROOT / "user_code" / "grocer", ROOT / "user_code")
+LOCATIONS = [path.parent for each in PARENTS for path in sorted(each.glob("*/pyproject.toml"))]
+BRAND_NEW = ROOT / "build" / "new" / "brand-new"
+"""What `bulkhead new` makes; in the clone, because there it finds bulkhead's own dependencies."""
+
+AT_ONCE = 2
+
+Outcome = subprocess.CompletedProcess[str]
 
 
-def assert_its_own_tests_pass(location: Path) -> None:
-    run = partial(subprocess.run, check=True, cwd=ROOT)
-    python = environments.ensure(location, run) / "bin" / "python"
-    tests = subprocess.run(
-        [str(python), "-m", "pytest", "-q", "--rootdir", str(location), str(location / "tests")],
+def its_own_tests(location: Path) -> Outcome:
+    """Run a code location's tests in its own environment, which is made if it is not there."""
+    if location == BRAND_NEW:
+        make_brand_new()
+    venv = environments.ensure(location, partial(subprocess.run, check=True, cwd=ROOT))
+    return subprocess.run(
+        [
+            *(str(venv / "bin" / "python"), "-m", "pytest", "-q"),
+            *("--rootdir", str(location), str(location / "tests")),
+        ],
         cwd=location,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def make_brand_new() -> None:
+    """Let `bulkhead new` make a code location."""
+    shutil.rmtree(BRAND_NEW, ignore_errors=True)
+    BRAND_NEW.parent.mkdir(parents=True, exist_ok=True)
+    new = [COMMAND, "new", BRAND_NEW.name, "--directory", str(BRAND_NEW.parent)]
+    subprocess.run(new, check=True, cwd=ROOT)
+
+
+@pytest.fixture(scope="module")
+def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[Path, Future[Outcome]]]:
+    """What becomes of the tests of each code location that was asked for, two at a time."""
+    asked = {item.name for item in request.session.items if item.path == request.path}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {
+            location: pool.submit(its_own_tests, location)
+            for location in (*LOCATIONS, BRAND_NEW)
+            if any(f"[{location.name}]" in name for name in asked)
+        }
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("location", [*LOCATIONS, BRAND_NEW], ids=lambda path: path.name)
+def test_code_location_passes_its_own_tests_with_its_own_lock(
+    outcomes: dict[Path, Future[Outcome]], location: Path
+) -> None:
+    tests = outcomes[location].result()
     print(tests.stdout[-4000:])
     assert tests.returncode == 0, tests.stdout + tests.stderr
-
-
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("location", LOCATIONS, ids=lambda path: path.name)
-def test_code_location_passes_its_own_tests_with_its_own_lock(location: Path) -> None:
-    assert_its_own_tests_pass(location)
-
-
-@pytest.mark.timeout(900)
-def test_what_bulkhead_new_makes_has_a_lock_and_passes_its_own_tests_with_it() -> None:
-    # Inside the clone, because that is where bulkhead's own dependencies are read from.
-    folder = ROOT / "build" / "new"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    subprocess.run([COMMAND, "new", "brand-new", "--directory", str(folder)], check=True, cwd=ROOT)
-    assert_its_own_tests_pass(folder / "brand-new")

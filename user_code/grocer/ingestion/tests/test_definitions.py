@@ -1,6 +1,7 @@
 import importlib
 import subprocess
 import sys
+from datetime import timedelta
 
 import dagster as dg
 import pytest
@@ -118,6 +119,20 @@ def test_every_asset_says_whose_it_is_and_what_it_is() -> None:
         assert node.kinds, key
         assert node.group_name in {"shop", "marketing", "stores"}, key
         assert node.automation_condition is None, key
+
+
+def test_orders_alone_grow_stale_after_36_hours() -> None:
+    assets = load().resolve_asset_graph()
+    watched = {
+        key.to_user_string(): assets.get(key).freshness_policy
+        for key in assets.get_all_asset_keys()
+        if assets.get(key).freshness_policy
+    }
+    assert watched == {
+        "orders": dg.FreshnessPolicy.time_window(
+            fail_window=timedelta(hours=36), warn_window=timedelta(hours=26)
+        )
+    }
 
 
 def test_the_jobs_hold_what_they_are_named_for() -> None:
