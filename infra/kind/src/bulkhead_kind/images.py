@@ -1,14 +1,11 @@
 """The project's own images: built, pushed, and known afterwards by digest alone."""
 
 import json
-import os
-import shlex
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bulkhead_kind import base_image, debian, process, products
+from bulkhead_kind import base_image, debian, package_index, process, products
 from bulkhead_kind.engine import Engine
 from bulkhead_kind.paths import BUILD, REPOSITORY
 from bulkhead_kind.progress import Progress
@@ -20,6 +17,11 @@ KEYS = BUILD / "images.keys.json"
 """Image name → hash of what it was built from and where it was pushed to."""
 
 DOCKERFILES = REPOSITORY / "images"
+
+INSTALLER = DOCKERFILES / "installer"
+"""What installs packages into the images that hold some."""
+
+BULKHEAD = REPOSITORY / "packages" / "bulkhead"
 
 Push = Callable[[str], str]
 """Takes a reference in the engine's store; returns the one with a digest that pods use."""
@@ -43,7 +45,7 @@ def code_locations(parent: Path = REPOSITORY / "user_code") -> list[Path]:
 def platform_images() -> list[Image]:
     """The platform's image, and the two that are there for trying out."""
     return [
-        Image("platform", "platform", (REPOSITORY / "packages" / "bulkhead",), {}),
+        Image("platform", "platform", (INSTALLER, BULKHEAD), {}),
         Image("postgresql", "postgresql", (), {}),
         Image("seaweedfs", "seaweedfs", (), {}),
     ]
@@ -51,12 +53,11 @@ def platform_images() -> list[Image]:
 
 def location_images(folders: Iterable[Path]) -> list[Image]:
     """An image for each folder, all from the one Dockerfile."""
-    bulkhead = REPOSITORY / "packages" / "bulkhead"
     return [
         Image(
             folder.name,
             "code-location",
-            (bulkhead, folder),
+            (INSTALLER, BULKHEAD, folder),
             {"LOCATION": str(folder.relative_to(REPOSITORY))},
         )
         for folder in folders
@@ -134,27 +135,14 @@ def _build_command(image: Image, base: str, local: str) -> list[str]:
 
 def _secrets(base: str) -> list[str]:
     """This machine's ways to the package indexes, where it has any of its own."""
+    index = package_index.settings()
     secrets = {
-        "pip.conf": _pip_settings(),
-        "ca.crt": _ca_bundle(),
+        "pip.conf": _secret("pip.conf", package_index.pip_conf(index)) if index else None,
+        "uv.toml": _secret("uv.toml", package_index.uv_toml(index)) if index else None,
+        "ca.crt": package_index.ca_bundle(),
         "sources.list": _debian_sources() if base.startswith(base_image.BUILT) else None,
     }
     return [f"--secret=id={name},src={path}" for name, path in secrets.items() if path]
-
-
-def _pip_settings() -> Path | None:
-    """A pip.conf with this machine's package index, or None where it uses the usual one."""
-    wanted = ("index-url", "extra-index-url", "trusted-host")
-    listed = process.output([sys.executable, "-m", "pip", "config", "list"]).splitlines()
-    settings = {
-        name.rsplit(".", 1)[-1]: shlex.split(value)[0]
-        for name, _, value in (line.partition("=") for line in listed)
-        if name.rsplit(".", 1)[-1] in wanted
-    }
-    if not settings:
-        return None
-    lines = (f"{key} = {value}\n" for key, value in settings.items())
-    return _secret("pip.conf", "[global]\n" + "".join(lines))
 
 
 def _debian_sources() -> Path:
@@ -168,12 +156,6 @@ def _secret(name: str, content: str) -> Path:
     path.write_text(content)
     path.chmod(0o600)
     return path
-
-
-def _ca_bundle() -> Path | None:
-    """The CA bundle that this machine's pip was told to use."""
-    named = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
-    return Path(named) if named and Path(named).is_file() else None
 
 
 def _revision() -> str:

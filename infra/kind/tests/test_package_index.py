@@ -1,0 +1,53 @@
+"""What a build is told of the package index."""
+
+import configparser
+from pathlib import Path
+
+import pytest
+import tomllib
+
+from bulkhead_kind import package_index
+
+SETTINGS = {
+    "index-url": "https://packages.example.com/simple",
+    "extra-index-url": "https://one.example.com/simple\nhttps://two.example.com/simple",
+    "trusted-host": "packages.example.com",
+}
+
+
+def test_what_pip_was_told_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "pip.conf"
+    file.write_text(package_index.pip_conf(SETTINGS) + "timeout = 60\n")
+    monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
+    for option in package_index.WANTED:
+        monkeypatch.delenv(f"PIP_{option.upper().replace('-', '_')}", raising=False)
+    assert package_index.settings() == {
+        **SETTINGS,
+        "extra-index-url": SETTINGS["extra-index-url"].replace("\n", " "),
+    }
+
+
+def test_pip_and_uv_are_told_the_same() -> None:
+    pip = configparser.ConfigParser()
+    pip.read_string(package_index.pip_conf(SETTINGS))
+    uv = tomllib.loads(package_index.uv_toml(SETTINGS))
+    assert pip["global"]["index-url"] == uv["index-url"] == SETTINGS["index-url"]
+    assert pip["global"]["extra-index-url"].split() == uv["extra-index-url"]
+    assert uv["extra-index-url"] == SETTINGS["extra-index-url"].split()
+    assert [pip["global"]["trusted-host"]] == uv["allow-insecure-host"]
+
+
+def test_what_was_not_said_is_not_said_to_uv() -> None:
+    assert package_index.uv_toml({"index-url": "https://packages.example.com"}) == (
+        'index-url = "https://packages.example.com"\n'
+    )
+
+
+def test_a_bundle_that_is_not_there_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("PIP_CERT", str(tmp_path / "ca.crt"))
+    assert package_index.ca_bundle() is None
+    (tmp_path / "ca.crt").touch()
+    assert package_index.ca_bundle() == tmp_path / "ca.crt"
