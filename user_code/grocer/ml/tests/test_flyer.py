@@ -82,7 +82,10 @@ def test_a_forecast_without_rows_is_refused_and_dagster_is_told(tmp_path: Path) 
 @pytest.fixture
 def neighbour(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The script as it waits in the container beside the step's."""
-    command = ["sh", str(programs.FLYER), "--serve", str(tmp_path)]
+    # Where this process ignores SIGINT, as in a script's background, Dagster has it ignore SIGTERM,
+    # too; the script would inherit that.
+    as_in_a_container = ["env", "--default-signal"]
+    command = [*as_in_a_container, "sh", str(programs.FLYER), "--serve", str(tmp_path)]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         yield process
         process.terminate()
