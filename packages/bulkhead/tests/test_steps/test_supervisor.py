@@ -17,7 +17,8 @@ def start(code: str) -> "subprocess.Popen[bytes]":
     """A process that has a supervisor, and runs this after that."""
     begin = "from bulkhead.steps import supervisor\nsupervisor.begin()\n"
     return subprocess.Popen(
-        [sys.executable, "-c", begin + textwrap.dedent(code)],
+        # A container starts with no signal ignored; these tests, in a script's background, do not.
+        ["env", "--default-signal", sys.executable, "-c", begin + textwrap.dedent(code)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
