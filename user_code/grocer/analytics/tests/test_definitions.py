@@ -87,6 +87,19 @@ def test_new_orders_alone_start_everything_that_is_made_from_them(defs: dg.Defin
         assert requested(after) == {*GRAPH, "daily_orders_look_usual"}
 
 
+def test_orders_that_come_while_they_are_being_counted_are_counted_once_more(
+    defs: dg.Definitions,
+) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        for name in (*INGESTION, *GRAPH):
+            instance.report_runless_asset_event(dg.AssetMaterialization(name))
+        settled = dg.evaluate_automation_conditions(defs, instance)
+        instance.report_runless_asset_event(dg.AssetMaterialization("orders"))
+        instance.report_runless_asset_event(dg.AssetMaterialization("orders_cleaned"))
+        after = dg.evaluate_automation_conditions(defs, instance, cursor=settled.cursor)
+        assert "orders_cleaned" in requested(after)
+
+
 def test_what_a_test_has_found_wrong_starts_nothing_until_it_is_right(defs: dg.Definitions) -> None:
     key = dg.AssetKey("orders_cleaned")
     with dg.DagsterInstance.ephemeral() as instance:

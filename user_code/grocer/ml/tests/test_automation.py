@@ -90,6 +90,15 @@ def test_each_table_sets_only_what_follows_from_it_going(daemon: Daemon) -> None
     assert daemon.tick() == december(SHOPPERS)
 
 
+def test_figures_that_come_while_a_model_is_trained_train_it_once_more(daemon: Daemon) -> None:
+    daemon.tick()
+    daemon.update(DAILY_ORDER_SUMMARY)
+    daemon.materialize({"order_forecast_model"})  # by a run that has read what was there before
+    assert daemon.tick() == december(FORECASTS)
+    daemon.materialize(FORECASTS)
+    assert daemon.tick() == {}
+
+
 def test_figures_that_were_there_before_the_daemon_set_nothing_going(daemon: Daemon) -> None:
     daemon.update(DAILY_ORDER_SUMMARY, USER_WEEKS)
     assert daemon.tick() == {}

@@ -5,12 +5,13 @@ from importlib.metadata import version
 import dagster as dg
 
 from analytics import usual
+from analytics.automation import EAGER
 from analytics.resources import Warehouse
 
 
 @dg.asset_check(
     asset=dg.AssetKey("daily_order_summary"),
-    automation_condition=dg.AutomationCondition.eager(),
+    automation_condition=EAGER,
 )
 def daily_orders_look_usual(warehouse: Warehouse) -> dg.AssetCheckResult:
     """Each of the last seven days had about as many orders as that weekday had before.

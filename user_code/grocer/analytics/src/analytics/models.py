@@ -9,21 +9,12 @@ import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.core.dbt_event_iterator import DbtEventIterator
 
+from analytics.automation import FOLLOW
 from analytics.resources import Dbt, Warehouse
 from bulkhead.steps import step_resources
 
 GROUPS = ["staging", "marts"]
 """dbt's groups of models; each is a step."""
-
-FOLLOW = (
-    dg.AutomationCondition.eager()
-    & ~dg.AutomationCondition.any_deps_match(
-        dg.AutomationCondition.any_checks_match(
-            dg.AutomationCondition.check_failed(), blocking_only=True
-        )
-    )
-).with_label("eager, unless a test has found what it is made from to be wrong")
-"""Within a run Dagster stops after a failed test by itself; this holds the runs that follow."""
 
 
 class Translator(DagsterDbtTranslator):

@@ -39,7 +39,12 @@ months = dg.MonthlyPartitionsDefinition(start_date="2017-04", end_date="2018-01"
 """The months at whose end is asked; before April there is too little to learn from."""
 
 follow = (
-    dg.AutomationCondition.eager()
+    # Dagster's own `eager` takes the end of any run for an answer to all updates before it. One
+    # that came while a model was trained on what was there before would be forgotten.
+    dg.AutomationCondition.eager().replace(
+        "handled",
+        dg.AutomationCondition.newly_requested() | dg.AutomationCondition.initial_evaluation(),
+    )
     & ~dg.AutomationCondition.any_deps_match(
         dg.AutomationCondition.any_checks_match(
             dg.AutomationCondition.check_failed(), blocking_only=True
