@@ -138,7 +138,7 @@ def test_a_location_over_its_quota_delays_only_itself_and_goes_on_when_there_is_
     """`small` has room for one step at a time and has three that could run side by side."""
     namespace = registered[small]["namespace"]
     job = hello.FAN_OUT
-    crowded = dagster.launch(small, job.job, job.config({}, steps=3, seconds=15))
+    crowded = dagster.launch(small, job.job, job.config({}, steps=3, seconds=10))
     refusal = until(
         lambda: _refusals(kube, namespace, crowded), 120, "a step of the crowded run to be refused"
     )

@@ -72,8 +72,7 @@ def install(progress: Progress, target: Target, references: Mapping[str, str]) -
         installation.make_namespace(step, target.cluster, RELEASE)
         release = Release(RELEASE, RELEASE, CHART, (), values)
         installation.upgrade(step, target.cluster, release)
-    for folder in folders:
-        installation.install_location(progress, target.cluster, folder, references[folder.name])
+    installation.install_locations(progress, target.cluster, folders, references)
 
 
 def _has_data(target: Target) -> bool:

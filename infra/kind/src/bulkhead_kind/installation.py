@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,20 +122,35 @@ def registered(cluster: Cluster) -> dict[str, object]:
     return (values or {}).get("codeLocations") or {}
 
 
-def install_location(progress: Progress, cluster: Cluster, folder: Path, reference: str) -> None:
-    """Install or upgrade the release of the code location in `folder`, in its own namespace.
+def install_locations(
+    progress: Progress, cluster: Cluster, folders: Sequence[Path], images: Mapping[str, str]
+) -> None:
+    """Install or upgrade the releases of code locations side by side, each in its own namespace.
 
-    Raises StepError when its code server does not become ready.
+    Args:
+        progress: shows the steps.
+        cluster: where to.
+        folders: of the code locations.
+        images: reference by name.
+
+    Raises:
+        StepError: a code server does not become ready; the others are installed all the same.
     """
-    release = Release(
-        folder.name,
-        f"{PLATFORM}-{folder.name}",
-        LOCATION_CHART,
-        (folder / "values.yaml",),
-        {"image": image(reference)},
-    )
-    with progress.step(f"Install code location {folder.name}") as step:
-        upgrade(step, cluster, release)
+
+    def install(folder: Path) -> None:
+        release = Release(
+            folder.name,
+            f"{PLATFORM}-{folder.name}",
+            LOCATION_CHART,
+            (folder / "values.yaml",),
+            {"image": image(images[folder.name])},
+        )
+        with progress.step(f"Install code location {folder.name}") as step:
+            upgrade(step, cluster, release)
+
+    with ThreadPoolExecutor() as pool:
+        for installed in [pool.submit(install, folder) for folder in folders]:
+            installed.result()
 
 
 def pods(cluster: Cluster) -> str:

@@ -113,8 +113,7 @@ def install(progress: Progress, target: Target, references: dict[str, str]) -> N
     folders = images.code_locations()
     names = [folder.name for folder in folders]
     installation.install_platform(progress, target.cluster, references, names)
-    for folder in folders:
-        installation.install_location(progress, target.cluster, folder, references[folder.name])
+    installation.install_locations(progress, target.cluster, folders, references)
 
 
 def show(progress: Progress, target: Target, references: dict[str, str]) -> bool:
