@@ -2,7 +2,7 @@
 
 The objects in `fixtures/` are trimmed. `record_fixtures.py` took them from a real cluster, but for
 node_shut_down, as its docstring says. Names, times and loads that another recording would change
-are not repeated here.
+are not repeated here, but for one message.
 """
 
 import copy
@@ -118,8 +118,10 @@ def test_an_end_of_the_steps_own_making_is_told_and_not_blamed_on_the_cluster(
         Told(
             "evicted_for_node_pressure",
             Cause.EVICTED,
-            "Step bystander was evicted from node bulkhead-worker: "
-            f"{load('evicted_for_node_pressure')['status']['message'].strip()}",
+            # With its loads, so that all of what the kubelet says is seen to reach people.
+            "Step bystander was evicted from node bulkhead-worker: The node was low on resource: "
+            "memory. Threshold quantity: 25023749402, available: 23288728Ki. Container dagster was "
+            "using 197852Ki, request is 64Mi, has larger consumption of memory.",
         ),
         Told(
             "drained",
