@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from http import HTTPStatus
 from pathlib import Path
 from types import ModuleType
@@ -152,6 +153,40 @@ def test_a_pod_that_is_deleted_is_gone_with_its_last_state(steps: StepWatch, api
     assert steps.pod("a").is_running
     assert steps.pod("a").object["metadata"]["annotations"]["note"] == "last"
     assert steps.ended() == {"a"}
+
+
+def limited(value: Object, memory: str) -> Object:
+    """The same pod, of whose container the kubelet tells a memory limit."""
+    value["status"]["containerStatuses"][0]["resources"] = {"limits": {"memory": memory}}
+    return value
+
+
+@pytest.mark.parametrize("is_watched", [True, False], ids=["watched", "listed-anew"])
+def test_a_step_killed_while_it_was_about_to_grow_had_the_limit_with_which_it_ran(
+    is_watched: bool, steps: StepWatch, api: Any
+) -> None:
+    """Of a container that has ended the kubelet tells what it was granted, in force or not."""
+    api.put(PODS, limited(pod("a", RUNNING), "512Mi"))
+    follow(steps, api)
+    with nullcontext() if is_watched else api.away():
+        api.put(PODS, limited(pod("a", OOM_KILLED), "1Gi"))
+    wait_for(lambda: steps.pod("a").is_over)
+    assert steps.pod("a").memory_limit == 512 * 2**20
+    api.put(PODS, limited(pod("a", OOM_KILLED, note="last"), "1Gi"))
+    wait_for(lambda: steps.pod("a").object["metadata"]["annotations"]["note"] == "last")
+    assert steps.pod("a").memory_limit == 512 * 2**20
+    api.remove(PODS, uid("a"))
+    wait_for(lambda: steps.pod("a").is_gone)
+    assert steps.pod("a").memory_limit == 512 * 2**20
+
+
+def test_a_limit_that_came_into_force_is_known_after_the_end(steps: StepWatch, api: Any) -> None:
+    follow(steps, api)
+    for memory in ("512Mi", "1Gi"):
+        api.put(PODS, limited(pod("a", RUNNING), memory))
+    api.put(PODS, limited(pod("a", OOM_KILLED), "1Gi"))
+    wait_for(lambda: steps.pod("a") and steps.pod("a").is_over)
+    assert steps.pod("a").memory_limit == 2**30
 
 
 def removed(value: Object) -> Object:

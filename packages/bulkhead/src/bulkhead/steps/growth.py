@@ -19,7 +19,7 @@ from bulkhead.steps.ceiling import Ceiling
 from bulkhead.steps.history import GROWN_KEY, grown_memory
 from bulkhead.steps.pods import StepPod
 from bulkhead.steps.quantities import exact_bytes
-from bulkhead.steps.step_jobs import StepJobs
+from bulkhead.steps.step_jobs import RefusedError, StepJobs
 from bulkhead.steps.watch import StepWatch
 
 _logger = logging.getLogger("bulkhead.steps")
@@ -67,24 +67,37 @@ class InPlaceGrowth:
         if wanted is None:
             self._tell(growing, "has all the memory that it may have", limit)
             return None
-        refusal = self._jobs.resize(pod, wanted)
-        if refusal is None:
-            if self._comes_into_force(job_name, wanted):
-                self._tell_growth(growing, pod, limit, wanted)
-                return wanted
+        try:
+            self._jobs.resize(pod, wanted)
+        except RefusedError as error:
+            return self._refused(error, job_name, limit, wanted)
+        if self._comes_into_force(job_name, wanted):
+            self._tell_growth(growing, pod, limit, wanted)
+            return wanted
+        if self._runs(job_name):
             self._tell(growing, "would grow, but its node has no room for it just now", limit)
-            return limit
-        if "exceeded quota" in refusal:
+        return limit
+
+    def _refused(self, refusal: RefusedError, job_name: str, limit: int, wanted: int) -> int | None:
+        """Draw the conclusion for this step, or for all; return what `grow` does."""
+        if "exceeded quota" in str(refusal):
             self._tell(
-                growing,
+                self._growing[job_name],
                 f"would grow to {exact_bytes(wanted)}, but the quota of its code location has no "
                 f"room for it ({refusal})",
                 limit,
             )
             return limit
-        _logger.warning("Steps of this run can't grow while they run: %s", refusal)
-        self._is_served = False
+        if refusal.may_pass:
+            return limit
+        if self._runs(job_name):  # of one that has ended meanwhile it would say nothing
+            _logger.warning("Steps of this run can't grow while they run: %s", refusal)
+            self._is_served = False
         return None
+
+    def _runs(self, job_name: str) -> bool:
+        pod = self._watch.pod(job_name)
+        return pod is not None and not pod.is_over
 
     def _comes_into_force(self, job_name: str, wanted: int) -> bool:
         patience = time.monotonic() + _IN_FORCE_SECONDS

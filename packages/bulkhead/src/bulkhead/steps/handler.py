@@ -22,7 +22,7 @@ from bulkhead.steps.pods import StepPod
 from bulkhead.steps.quantities import QuantityError, parse_bytes
 from bulkhead.steps.refusals import of_refusal
 from bulkhead.steps.resources import StepResources, StepResourcesError, refuse_too_little_memory
-from bulkhead.steps.step_jobs import NotCreatedError, StepJobs
+from bulkhead.steps.step_jobs import RefusedError, StepJobs
 from bulkhead.steps.verdicts import Cause, Verdict
 from bulkhead.steps.watch import StepWatch
 
@@ -201,7 +201,7 @@ class IsolatedStepHandler(K8sStepHandler):
             return None
         try:
             self._reach(context).jobs.create(launch.job)
-        except NotCreatedError as error:
+        except RefusedError as error:
             launch.next_try = time.monotonic() + _RETRY_SECONDS
             verdict, may_pass = of_refusal(str(error), launch.step)
             if may_pass or error.may_pass:

@@ -61,6 +61,13 @@ class StepPod:
 
     object: Object
     is_gone: bool = False
+    memory_limit_before: int | None = None
+    """The limit in bytes that was in force when its container was last seen to run."""
+
+    def seen_again(self, value: Object, *, is_gone: bool) -> "StepPod":
+        """Return the same pod as it is seen now, with what only the earlier sight of it tells."""
+        before = self.memory_limit if self.is_running else self.memory_limit_before
+        return StepPod(value, is_gone, before)
 
     @property
     def name(self) -> str:
@@ -230,7 +237,13 @@ class StepPod:
 
     @property
     def memory_limit(self) -> int | None:
-        """The memory limit in bytes: the one in force, which may have grown since it started."""
+        """The memory limit in bytes: the one in force, which may have grown since it started.
+
+        Of a container that does not run the kubelet tells what it was granted, and a step that was
+        killed while it was about to grow never had that.
+        """
+        if not self.is_running and self.memory_limit_before is not None:
+            return self.memory_limit_before
         status = self._container_status or {}
         in_force = (status.get("resources") or {}).get("limits") or {}
         amount = in_force.get("memory") or self.limit("memory")

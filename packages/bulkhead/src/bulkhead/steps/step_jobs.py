@@ -33,8 +33,8 @@ _RETRY_SECONDS: Final = 2.0
 _LOG_LINES: Final = 20
 
 
-class NotCreatedError(Exception):
-    """A Job was not made; `str()` is why, and `may_pass` whether the next try can go better."""
+class RefusedError(Exception):
+    """A request was not granted; `str()` is why, and `may_pass` whether the next try can be."""
 
     def __init__(self, message: str, *, may_pass: bool) -> None:
         """Keep the API server's words, and whether it may think otherwise later."""
@@ -60,20 +60,16 @@ class StepJobs:
         """Make a Job; one that is there already was made by an earlier try.
 
         Raises:
-            NotCreatedError: the API server refuses it, or does not answer.
+            RefusedError: the API server will not have it, or does not answer.
         """
         try:
             self._client.batch_api.create_namespaced_job(self._namespace, job)
         except ApiException as error:
             if error.status == _HTTP_CONFLICT and _reason(error) == "AlreadyExists":
                 return
-            trouble = not error.status or error.status in range(_HTTP_SERVER, 600)
-            raise NotCreatedError(
-                _message(error),
-                may_pass=trouble or error.status in {_HTTP_TOO_MANY, _HTTP_CONFLICT},
-            ) from error
+            raise _refused(error) from error
         except _NO_ANSWER as error:
-            raise NotCreatedError(f"no answer: {error}", may_pass=True) from error
+            raise _unanswered(error) from error
 
     def exists(self, job_name: str) -> bool | None:
         """Say whether a Job is there and stays; None where the API server does not say."""
@@ -131,8 +127,12 @@ class StepJobs:
                 job_name, "/metadata/ownerReferences", [reference], "stays with an earlier run pod"
             )
 
-    def resize(self, pod: StepPod, memory: int) -> str | None:
-        """Raise the memory request and limit of a running step; return why not, if so."""
+    def resize(self, pod: StepPod, memory: int) -> None:
+        """Raise the memory request and limit of a running step, to so many bytes.
+
+        Raises:
+            RefusedError: the API server will not have it, or does not answer.
+        """
         changes = [
             {
                 "op": "replace",
@@ -146,10 +146,9 @@ class StepJobs:
                 pod.name, pod.namespace, changes, _preload_content=False
             )
         except ApiException as error:
-            return _message(error)
+            raise _refused(error) from error
         except _NO_ANSWER as error:
-            return f"no answer: {error}"
-        return None
+            raise _unanswered(error) from error
 
     def address(self) -> str | None:
         """Return the IP address of this pod; None where it is in none, or cannot see it."""
@@ -211,6 +210,16 @@ class StepJobs:
             )
         except (ApiException, *_NO_ANSWER) as error:
             _logger.warning("Job %s %s: %s", job_name, otherwise, error)
+
+
+def _refused(error: ApiException) -> RefusedError:
+    trouble = not error.status or error.status in range(_HTTP_SERVER, 600)
+    may_pass = trouble or error.status in {_HTTP_TOO_MANY, _HTTP_CONFLICT}
+    return RefusedError(_message(error), may_pass=may_pass)
+
+
+def _unanswered(error: Exception) -> RefusedError:
+    return RefusedError(f"no answer: {error}", may_pass=True)
 
 
 def _message(error: ApiException) -> str:

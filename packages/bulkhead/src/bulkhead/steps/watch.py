@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from bulkhead.steps.pods import StepPod
@@ -119,11 +120,11 @@ class _Pods:
         with self._lock:
             for pod in sorted(objects, key=_created):
                 if self._is_of_the_first(pod):
-                    self.by_job[_job_of(pod)] = StepPod(pod)
+                    self.by_job[_job_of(pod)] = self._seen(pod)
             for job, pod in self.by_job.items():
                 if _uid(pod.object) not in there:
                     # Gone while nobody watched: what was last seen of it is all there is to say.
-                    self.by_job[job] = StepPod(pod.object, is_gone=True)
+                    self.by_job[job] = replace(pod, is_gone=True)
             self.is_listed = True
 
     def apply(self, change: str, value: Object) -> None:
@@ -132,11 +133,15 @@ class _Pods:
             known = self.by_job.get(job)
             is_stale = known and (known.is_gone or _version(value) < _version(known.object))
             if self._is_of_the_first(value) and not is_stale:
-                pod = StepPod(value, is_gone=change == "DELETED")
+                pod = self._seen(value, is_gone=change == "DELETED")
                 if known and _had_ended_by_itself(known) and (pod.is_being_deleted or pod.is_gone):
                     # Whoever removes a pod that is over has not ended it.
-                    pod = StepPod(known.object, is_gone=pod.is_gone)
+                    pod = replace(known, is_gone=pod.is_gone)
                 self.by_job[job] = pod
+
+    def _seen(self, value: Object, *, is_gone: bool = False) -> StepPod:
+        known = self.by_job.get(_job_of(value))
+        return known.seen_again(value, is_gone=is_gone) if known else StepPod(value, is_gone)
 
     def _is_of_the_first(self, value: Object) -> bool:
         """Say whether this is the pod by which its Job is known, or the first.
