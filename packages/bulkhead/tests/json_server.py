@@ -1,9 +1,11 @@
-"""An API that a test answers itself, over HTTP, and a kubeconfig that leads there."""
+"""HTTP servers whose answers, nearly all of them JSON, a test gives itself."""
 
+import contextlib
 import json
 import threading
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,30 +18,70 @@ Answer = Callable[[str, Any], tuple[int, Any]]
 """Takes the path and, where something is posted, its JSON; returns status and JSON."""
 
 
-@contextmanager
+class JsonHandler(BaseHTTPRequestHandler):
+    """Answers, to be made with `answer` and `raw`; keeps quiet, also when the asker is gone."""
+
+    protocol_version = "HTTP/1.1"
+
+    def body(self) -> Any:
+        """What was sent."""
+        return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def answer(self, body: Any, status: int = 200) -> None:
+        self.raw(json.dumps(body).encode(), status)
+
+    def raw(self, body: bytes, status: int = 200) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+    def handle(self) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            super().handle()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 256
+
+
+def serve(handler: type[JsonHandler], port: int = 0) -> ThreadingHTTPServer:
+    """Serve on loopback, on a free port or this one, until the server is shut down."""
+    server = _Server(("127.0.0.1", port), handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    return server
+
+
+def ask(port: int, path: str) -> tuple[int, Any]:
+    """Return status and JSON of what a server on loopback answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}") as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+@contextlib.contextmanager
 def kubeconfig_to(answer: Answer, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Serve the answers and let KUBECONFIG name the server."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(JsonHandler):
         def do_GET(self) -> None:
             self._reply(None)
 
         def do_POST(self) -> None:
-            self._reply(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self._reply(self.body())
 
         def _reply(self, posted: Any) -> None:
             status, answered = answer(urlsplit(self.path).path, posted)
-            body = json.dumps(answered).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(answered, status)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    server = serve(Handler)
     file = folder / "kubeconfig"
     file.write_text(
         yaml.safe_dump(

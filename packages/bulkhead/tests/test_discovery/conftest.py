@@ -1,11 +1,7 @@
 """A small API server and a small web server, both real HTTP servers that can misbehave."""
 
-import contextlib
 import json
 import threading
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
+from packages.bulkhead.tests.json_server import JsonHandler, ask, serve
+from packages.bulkhead.tests.waiting import wait_until
 
 from bulkhead import names
 from bulkhead.discovery.sync import Settings, WorkspaceSync
@@ -109,7 +107,7 @@ class ApiServer:
             self.changed.notify_all()
 
     def start(self) -> None:
-        self._server = _server(self._handler(), self._port)
+        self._server = serve(self._handler(), self._port)
         self._port = self._server.server_address[1]
 
     def stop(self) -> None:
@@ -131,7 +129,7 @@ class ApiServer:
     def _handler(self) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - a class in a function
         api = self
 
-        class Handler(_QuietHandler):
+        class Handler(JsonHandler):
             def do_GET(self) -> None:
                 url = urlsplit(self.path)
                 query = {key: values[0] for key, values in parse_qs(url.query).items()}
@@ -143,7 +141,7 @@ class ApiServer:
                     self._list(url.path, query)
 
             def do_POST(self) -> None:
-                event = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                event = self.body()
                 with api.changed:
                     api.posts += 1
                     known = {each["metadata"]["name"] for each in api.events}
@@ -216,9 +214,9 @@ class FakeWebServer:
     def start(self) -> None:
         web_server = self
 
-        class Handler(_QuietHandler):
+        class Handler(JsonHandler):
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = self.body()
                 if web_server.broken:
                     self.answer(
                         {"data": {"answer": {"__typename": "PythonError", "message": "no"}}}
@@ -245,7 +243,7 @@ class FakeWebServer:
                     {"data": {"answer": {"__typename": "Workspace", "locationEntries": entries}}}
                 )
 
-        self._server = _server(Handler, self._port)
+        self._server = serve(Handler, self._port)
         self._port = self._server.server_address[1]
 
     def reserve(self) -> None:
@@ -258,46 +256,6 @@ class FakeWebServer:
         if server is not None:
             server.shutdown()
             server.server_close()
-
-
-class _QuietHandler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def answer(self, body: Any, status: int = 200) -> None:
-        self.raw(json.dumps(body).encode(), status)
-
-    def raw(self, body: bytes, status: int = 200) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        pass
-
-    def handle(self) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            super().handle()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 256
-
-
-def _server(handler: type[BaseHTTPRequestHandler], port: int) -> ThreadingHTTPServer:
-    server = _Server(("127.0.0.1", port), handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    return server
-
-
-def wait_until(holds: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Wait for a condition; fail with its source line after `seconds`."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.01)
 
 
 class Running:
@@ -324,11 +282,7 @@ class Running:
         return None if entries is None else [each["location_name"] for each in entries]
 
     def asks(self, path: str) -> tuple[int, dict[str, Any]]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.sync.port}{path}") as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
+        return ask(self.sync.port, path)
 
     def stop(self) -> None:
         self.sync.stop()

@@ -1,12 +1,7 @@
 """One real HTTP server that plays the API server and the web server, and can misbehave as both."""
 
-import contextlib
-import json
 import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -14,6 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
+from packages.bulkhead.tests.json_server import JsonHandler, ask, serve
+from packages.bulkhead.tests.waiting import wait_until
 
 from bulkhead import names
 from bulkhead.kubernetes_api import KubernetesApi
@@ -76,7 +73,7 @@ class Platform:
         self.objects: dict[str, dict[str, dict[str, Any]]] = {}  # collection → name → object
         self.registry: str | None = None
         self._lock = threading.Lock()
-        self._server: ThreadingHTTPServer | None = _server(self._handler())
+        self._server: ThreadingHTTPServer | None = serve(self._handler())
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def register(self, **namespaces: str) -> None:
@@ -139,9 +136,7 @@ class Platform:
     def _handler(self) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - a class in a function
         platform = self
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
+        class Handler(JsonHandler):
             def do_GET(self) -> None:
                 url = urlsplit(self.path)
                 query = {key: values[0] for key, values in parse_qs(url.query).items()}
@@ -172,9 +167,6 @@ class Platform:
                     status, said = platform._delete(self.path, body)
                     self.answer(said, status)
 
-            def body(self) -> dict[str, Any]:
-                return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-
             def misbehaves(self, path: str) -> bool:
                 request = f"{self.command} {path}"
                 if request in platform.refuse:
@@ -185,38 +177,7 @@ class Platform:
                     return False
                 return True
 
-            def answer(self, body: Any, status: int = 200) -> None:
-                self.raw(json.dumps(body).encode(), status)
-
-            def raw(self, body: bytes, status: int = 200) -> None:
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                pass
-
-            def handle(self) -> None:
-                with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                    super().handle()
-
         return Handler
-
-
-def _server(handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    return server
-
-
-def wait_until(holds: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Wait for a condition; fail with its source line after `seconds`."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, f"not within {seconds} s"
-        time.sleep(0.01)
 
 
 class Running:
@@ -229,11 +190,7 @@ class Running:
         self.thread.start()
 
     def asks(self, path: str) -> tuple[int, dict[str, Any]]:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.reconciler.port}{path}") as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            return error.code, json.load(error)
+        return ask(self.reconciler.port, path)
 
     @property
     def trouble(self) -> list[str]:

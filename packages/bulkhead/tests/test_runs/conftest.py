@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import dagster as dg
@@ -21,6 +20,7 @@ from dagster._core.remote_origin import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
+from packages.bulkhead.tests.test_runs.cluster import Cluster, environment_of_pods
 
 from bulkhead import names
 from bulkhead.launcher import NamespacedRunLauncher
@@ -32,18 +32,6 @@ WAIT_SECONDS = 60
 
 RUN_RESOURCES = {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}}
 STEP_RESOURCES = {"requests": {"cpu": "1"}, "limits": {"cpu": "2", "memory": "1Gi"}}
-
-
-def load_sibling(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-cluster_module = load_sibling("cluster")
 
 
 class Platform:
@@ -151,10 +139,10 @@ def platform(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Platfor
     kubeconfig = tmp_path / "kubeconfig"
     logs = tmp_path / "logs"
     logs.mkdir()
-    cluster = cluster_module.Cluster(
+    cluster = Cluster(
         logs,
         environment={
-            **cluster_module.environment_of_pods(),
+            **environment_of_pods(),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "PYTHONPATH": os.pathsep.join([str(PACKAGE / "src"), str(PROJECTS)]),
         },

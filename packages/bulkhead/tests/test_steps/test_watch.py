@@ -1,19 +1,19 @@
 """`StepWatch` ends up knowing the truth, whatever the API server and the network do."""
 
-import importlib.util
 import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from http import HTTPStatus
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from kubernetes import client
+from packages.bulkhead.tests.test_steps import fake_api as fake
+from packages.bulkhead.tests.test_steps.fake_api import EVENTS, LIST, PODS, WATCH
+from packages.bulkhead.tests.waiting import wait_until
 
 from bulkhead import names
 from bulkhead.steps import watch
@@ -21,22 +21,8 @@ from bulkhead.steps.watch import StepWatch
 
 Object = dict[str, Any]
 
-DEADLINE_SECONDS = 10
 NAMESPACE = "bulkhead-hello"
 RUN = "299af3e0-5caa-41ea-a586-1cc8704a48a6"
-
-
-def load_sibling(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-fake = load_sibling("fake_api")
-PODS, EVENTS, LIST, WATCH = fake.PODS, fake.EVENTS, fake.LIST, fake.WATCH
 
 
 @pytest.fixture
@@ -60,17 +46,10 @@ def steps(api: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[StepWatch]:
     steps.stop()
 
 
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def follow(steps: StepWatch, api: Any) -> None:
     """Start, and wait until both collections are watched."""
     steps.start()
-    wait_for(lambda: steps.is_listed and api.is_watched(PODS) and api.is_watched(EVENTS))
+    wait_until(lambda: steps.is_listed and api.is_watched(PODS) and api.is_watched(EVENTS))
 
 
 RUNNING = {"running": {"startedAt": "2026-11-25T00:02:23Z"}}
@@ -126,7 +105,7 @@ def test_a_pod_counts_as_missing_only_once_what_is_there_was_seen(
     assert not steps.is_listed
     assert steps.pod("a") is None
     steps.start()
-    wait_for(lambda: steps.is_listed)
+    wait_until(lambda: steps.is_listed)
     assert steps.pod("a")
     assert steps.pod("b") is None
 
@@ -134,12 +113,12 @@ def test_a_pod_counts_as_missing_only_once_what_is_there_was_seen(
 def test_what_happens_to_a_pod_is_known_by_the_name_of_its_job(steps: StepWatch, api: Any) -> None:
     follow(steps, api)
     api.put(PODS, pod("a"))
-    wait_for(lambda: steps.pod("a"))
+    wait_until(lambda: steps.pod("a"))
     api.put(PODS, pod("a", RUNNING))
-    wait_for(lambda: steps.pod("a").is_running)
+    wait_until(lambda: steps.pod("a").is_running)
     assert steps.ended() == frozenset()
     api.put(PODS, pod("a", OOM_KILLED))
-    wait_for(lambda: steps.pod("a").is_over)
+    wait_until(lambda: steps.pod("a").is_over)
     assert steps.pod("a").ending.reason == "OOMKilled"
     assert steps.ended() == {"a"}
     assert (api.count(PODS, LIST), api.count(PODS, WATCH)) == (1, 1)
@@ -149,7 +128,7 @@ def test_a_pod_that_is_deleted_is_gone_with_its_last_state(steps: StepWatch, api
     api.put(PODS, pod("a", RUNNING, note="last"))
     follow(steps, api)
     api.remove(PODS, uid("a"))
-    wait_for(lambda: steps.pod("a").is_gone)
+    wait_until(lambda: steps.pod("a").is_gone)
     assert steps.pod("a").is_running
     assert steps.pod("a").object["metadata"]["annotations"]["note"] == "last"
     assert steps.ended() == {"a"}
@@ -170,13 +149,13 @@ def test_a_step_killed_while_it_was_about_to_grow_had_the_limit_with_which_it_ra
     follow(steps, api)
     with nullcontext() if is_watched else api.away():
         api.put(PODS, limited(pod("a", OOM_KILLED), "1Gi"))
-    wait_for(lambda: steps.pod("a").is_over)
+    wait_until(lambda: steps.pod("a").is_over)
     assert steps.pod("a").memory_limit == 512 * 2**20
     api.put(PODS, limited(pod("a", OOM_KILLED, note="last"), "1Gi"))
-    wait_for(lambda: steps.pod("a").object["metadata"]["annotations"]["note"] == "last")
+    wait_until(lambda: steps.pod("a").object["metadata"]["annotations"]["note"] == "last")
     assert steps.pod("a").memory_limit == 512 * 2**20
     api.remove(PODS, uid("a"))
-    wait_for(lambda: steps.pod("a").is_gone)
+    wait_until(lambda: steps.pod("a").is_gone)
     assert steps.pod("a").memory_limit == 512 * 2**20
 
 
@@ -185,7 +164,7 @@ def test_a_limit_that_came_into_force_is_known_after_the_end(steps: StepWatch, a
     for memory in ("512Mi", "1Gi"):
         api.put(PODS, limited(pod("a", RUNNING), memory))
     api.put(PODS, limited(pod("a", OOM_KILLED), "1Gi"))
-    wait_for(lambda: steps.pod("a") and steps.pod("a").is_over)
+    wait_until(lambda: steps.pod("a") and steps.pod("a").is_over)
     assert steps.pod("a").memory_limit == 2**30
 
 
@@ -202,7 +181,7 @@ def test_who_removes_a_pod_that_is_over_has_not_ended_it(steps: StepWatch, api: 
     for job in ("a", "b"):
         api.put(PODS, removed(pod(job, OOM_KILLED)))
         api.remove(PODS, uid(job))
-    wait_for(lambda: steps.pod("a").is_gone and steps.pod("b").is_gone)
+    wait_until(lambda: steps.pod("a").is_gone and steps.pod("b").is_gone)
     assert not steps.pod("a").is_being_deleted
     assert steps.pod("a").ending.reason == "OOMKilled"
     assert steps.pod("b").is_being_deleted
@@ -216,7 +195,7 @@ def test_only_this_runs_steps_and_only_refusals_are_followed(steps: StepWatch, a
     api.put(EVENTS, refusal("watched", "no", reason="SuccessfulCreate"))
     api.put(PODS, pod("ours"))
     api.put(EVENTS, refusal("ours", "no"))
-    wait_for(lambda: steps.pod("ours") and steps.refusal("ours"))
+    wait_until(lambda: steps.pod("ours") and steps.refusal("ours"))
     assert [steps.pod(job) for job in ("listed", "watched")] == [None, None]
     assert [steps.refusal(job) for job in ("listed", "watched")] == [None, None]
 
@@ -225,7 +204,7 @@ def test_nothing_is_asked_for_by_step(steps: StepWatch, api: Any) -> None:
     follow(steps, api)
     for number in range(50):
         api.put(PODS, pod(f"job-{number}", COMPLETED))
-    wait_for(lambda: len(steps.ended()) == 50)
+    wait_until(lambda: len(steps.ended()) == 50)
     assert len(api.requests) == 4
 
 
@@ -242,7 +221,7 @@ def test_both_threads_end_after_a_stop(steps: StepWatch, api: Any) -> None:
     api.end_watches(PODS)
     api.cut_watches(EVENTS)
     for each in started:
-        each.join(DEADLINE_SECONDS)
+        each.join(10)
     assert not any(each.is_alive() for each in started)
 
 
@@ -256,7 +235,7 @@ def test_a_pod_that_finished_while_the_api_server_was_away_is_over(
     follow(steps, api)
     with api.away():
         api.put(PODS, pod("a", OOM_KILLED))
-    wait_for(lambda: steps.ended() == {"a"})
+    wait_until(lambda: steps.ended() == {"a"})
     assert steps.pod("a").ending.reason == "OOMKilled"
     assert not steps.pod("a").is_gone
 
@@ -269,7 +248,7 @@ def test_a_pod_that_was_deleted_while_the_api_server_was_away_is_gone_with_its_l
     follow(steps, api)
     with api.away():
         api.remove(PODS, uid("a"))
-    wait_for(lambda: steps.pod("a").is_gone)
+    wait_until(lambda: steps.pod("a").is_gone)
     assert steps.pod("a").is_running
     assert steps.pod("a").object["metadata"]["annotations"]["note"] == "last"
     assert not steps.pod("b").is_over
@@ -282,7 +261,7 @@ def test_a_pod_that_was_made_while_the_api_server_was_away_is_known(
     with api.away():
         api.put(PODS, pod("a", COMPLETED))
         api.put(EVENTS, refusal("b", "no"))
-    wait_for(lambda: steps.pod("a") and steps.refusal("b"))
+    wait_until(lambda: steps.pod("a") and steps.refusal("b"))
 
 
 def test_a_pod_that_is_gone_stays_gone_however_often_the_rest_is_listed(
@@ -291,10 +270,10 @@ def test_a_pod_that_is_gone_stays_gone_however_often_the_rest_is_listed(
     api.put(PODS, pod("a", OOM_KILLED))
     follow(steps, api)
     api.remove(PODS, uid("a"))
-    wait_for(lambda: steps.pod("a").is_gone)
+    wait_until(lambda: steps.pod("a").is_gone)
     for lists in (2, 3):
         api.cut_watches(PODS)
-        wait_for(lambda lists=lists: api.count(PODS, LIST) == lists and api.is_watched(PODS))
+        wait_until(lambda lists=lists: api.count(PODS, LIST) == lists and api.is_watched(PODS))
     assert steps.pod("a").is_gone
     assert steps.pod("a").ending.reason == "OOMKilled"
 
@@ -303,7 +282,7 @@ def test_an_api_server_that_is_away_at_the_start_is_waited_for(steps: StepWatch,
     api.put(PODS, pod("a", RUNNING))
     with api.away():
         steps.start()
-    wait_for(lambda: steps.is_listed)
+    wait_until(lambda: steps.is_listed)
     assert steps.pod("a").is_running
 
 
@@ -315,7 +294,7 @@ def test_a_connection_that_has_gone_dead_is_given_up_and_what_happened_is_learnt
     follow(steps, api)
     with api.deaf_watches():
         api.put(PODS, pod("a", OOM_KILLED))
-    wait_for(lambda: steps.ended() == {"a"})
+    wait_until(lambda: steps.ended() == {"a"})
 
 
 # --- Second pods ----------------------------------------------------------------------------------
@@ -330,11 +309,11 @@ def test_no_second_pod_of_a_job_takes_the_firsts_place_while_it_is_watched(
     api.put(PODS, pod("a", COMPLETED, number=2))
     api.remove(PODS, uid("a", 2))
     api.put(PODS, pod("afterwards"))
-    wait_for(lambda: steps.pod("afterwards"))
+    wait_until(lambda: steps.pod("afterwards"))
     assert steps.pod("a").name == "a-1"
     assert not steps.pod("a").is_over
     api.remove(PODS, uid("a"))
-    wait_for(lambda: steps.pod("a").is_gone)
+    wait_until(lambda: steps.pod("a").is_gone)
     assert steps.pod("a").name == "a-1"
 
 
@@ -349,7 +328,7 @@ def test_no_second_pod_of_a_job_takes_the_firsts_place_in_a_list(
             api.remove(PODS, uid("a"))
         api.put(PODS, pod("a", RUNNING, number=2))
         api.put(PODS, pod("afterwards"))
-    wait_for(lambda: steps.pod("afterwards"))
+    wait_until(lambda: steps.pod("afterwards"))
     assert steps.pod("a").name == "a-1"
     assert steps.pod("a").is_gone is not is_first_there
 
@@ -374,7 +353,7 @@ def test_what_is_told_twice_is_known_once(steps: StepWatch, api: Any) -> None:
     twice = fake.line("ADDED", made) + fake.line("MODIFIED", ended)
     api.send(PODS, twice, twice)
     api.put(PODS, pod("afterwards"))
-    wait_for(lambda: steps.pod("afterwards"))
+    wait_until(lambda: steps.pod("afterwards"))
     assert steps.ended() == {"a"}
 
 
@@ -384,7 +363,7 @@ def test_old_news_changes_nothing(steps: StepWatch, api: Any) -> None:
     api.put(PODS, pod("a", OOM_KILLED))
     api.send(PODS, fake.line("MODIFIED", running))
     api.put(PODS, pod("afterwards"))
-    wait_for(lambda: steps.pod("afterwards"))
+    wait_until(lambda: steps.pod("afterwards"))
     assert steps.pod("a").ending.reason == "OOMKilled"
 
 
@@ -395,7 +374,7 @@ def test_nothing_brings_a_deleted_pod_back(steps: StepWatch, api: Any) -> None:
     late = {**running, "metadata": removed["metadata"]}
     api.send(PODS, fake.line("ADDED", running), fake.line("MODIFIED", late))
     api.put(PODS, pod("afterwards"))
-    wait_for(lambda: steps.pod("afterwards"))
+    wait_until(lambda: steps.pod("afterwards"))
     assert steps.pod("a").is_gone
 
 
@@ -405,11 +384,11 @@ def test_news_of_different_pods_may_come_in_any_order(steps: StepWatch, api: Any
         first = api.put(PODS, pod("a", COMPLETED))
         second = api.put(PODS, pod("b", RUNNING))
     api.send(PODS, fake.line("ADDED", second), fake.line("ADDED", first))
-    wait_for(lambda: steps.ended() == {"a"} and steps.pod("b"))
+    wait_until(lambda: steps.ended() == {"a"} and steps.pod("b"))
     # A watch from the lower version is told of the higher one again.
     api.end_watches(PODS)
     api.put(PODS, pod("b", COMPLETED))
-    wait_for(lambda: steps.ended() == {"a", "b"})
+    wait_until(lambda: steps.ended() == {"a", "b"})
 
 
 @pytest.mark.parametrize("size", [1, 7, 100])
@@ -419,7 +398,7 @@ def test_a_line_may_be_cut_into_chunks_anywhere(size: int, steps: StepWatch, api
         changed = api.put(PODS, pod("a", OOM_KILLED, note="größer als 1 Gi, 终"))
     text = fake.line("ADDED", changed)
     api.send(PODS, *(text[start : start + size] for start in range(0, len(text), size)))
-    wait_for(lambda: steps.pod("a"))
+    wait_until(lambda: steps.pod("a"))
     assert steps.pod("a").object == changed
 
 
@@ -430,7 +409,7 @@ def test_many_lines_may_come_in_one_chunk_with_empty_ones_between(
     with api.deaf_watches():
         changed = [api.put(PODS, pod(f"job-{number}", COMPLETED)) for number in range(300)]
     api.send(PODS, b"\n\r\n".join(fake.line("ADDED", each) for each in changed))
-    wait_for(lambda: len(steps.ended()) == 300)
+    wait_until(lambda: len(steps.ended()) == 300)
     assert api.count(PODS, LIST) == 1
 
 
@@ -442,7 +421,7 @@ def test_a_line_that_breaks_off_in_its_middle_is_heard_in_full_the_next_time(
         text = fake.line("ADDED", api.put(PODS, pod("a", COMPLETED)))
     api.send(PODS, text[: len(text) // 2])
     api.cut_watches(PODS)
-    wait_for(lambda: steps.ended() == {"a"})
+    wait_until(lambda: steps.ended() == {"a"})
 
 
 def test_a_watch_that_ends_in_the_middle_of_a_line_goes_on_from_the_line_before(
@@ -450,12 +429,12 @@ def test_a_watch_that_ends_in_the_middle_of_a_line_goes_on_from_the_line_before(
 ) -> None:
     follow(steps, api)
     known = api.put(PODS, pod("a", RUNNING))["metadata"]["resourceVersion"]
-    wait_for(lambda: steps.pod("a"))
+    wait_until(lambda: steps.pod("a"))
     with api.deaf_watches():
         text = fake.line("MODIFIED", api.put(PODS, pod("a", COMPLETED)))
     api.send(PODS, text[: len(text) // 2])
     api.end_watches(PODS)
-    wait_for(lambda: steps.ended() == {"a"})
+    wait_until(lambda: steps.ended() == {"a"})
     assert (api.last_request(PODS, WATCH).version, api.count(PODS, LIST)) == (known, 1)
 
 
@@ -467,12 +446,12 @@ def test_a_watch_whose_time_is_over_goes_on_from_where_it_was_without_a_list(
 ) -> None:
     follow(steps, api)
     last = api.put(PODS, pod("a", RUNNING))["metadata"]["resourceVersion"]
-    wait_for(lambda: steps.pod("a"))
+    wait_until(lambda: steps.pod("a"))
     api.end_watches(PODS)
-    wait_for(lambda: api.count(PODS, WATCH) == 2)
+    wait_until(lambda: api.count(PODS, WATCH) == 2)
     assert api.last_request(PODS, WATCH).version == last
     api.put(PODS, pod("a", COMPLETED))
-    wait_for(lambda: steps.ended() == {"a"})
+    wait_until(lambda: steps.ended() == {"a"})
     assert api.count(PODS, LIST) == 1
 
 
@@ -482,7 +461,7 @@ def test_a_bookmark_moves_the_watch_on_and_is_no_pod(steps: StepWatch, api: Any)
     api.put(PODS, pod("another-runs", run="another"))
     api.send(PODS, fake.bookmark(api.version))
     api.end_watches(PODS)
-    wait_for(lambda: api.count(PODS, WATCH) == 2)
+    wait_until(lambda: api.count(PODS, WATCH) == 2)
     assert api.last_request(PODS, WATCH).version == str(api.version)
     assert steps._pods.by_job == {}
     assert api.count(PODS, LIST) == 1
@@ -501,7 +480,7 @@ def test_a_version_that_the_server_has_forgotten_leads_to_a_new_list(
         api.remove(PODS, uid("b"))
     api.forget()
     api.end_watches(PODS)
-    wait_for(lambda: steps.ended() == {"a", "b"})
+    wait_until(lambda: steps.ended() == {"a", "b"})
     assert steps.pod("b").is_gone
     assert api.count(PODS, LIST) == 2
 
@@ -514,7 +493,7 @@ def test_a_watch_that_is_told_in_its_midst_that_it_is_too_old_begins_anew(
     with api.deaf_watches():
         api.put(PODS, pod("a", COMPLETED))
     api.send(PODS, fake.line("ERROR", fake.too_old(100)))
-    wait_for(lambda: steps.ended() == {"a"})
+    wait_until(lambda: steps.ended() == {"a"})
     assert "begins anew: too old resource version: 100" in caplog.text
 
 
@@ -572,7 +551,7 @@ def test_no_answer_whatever_makes_a_run_blind(
     follow(steps, api)
     api.put(PODS, pod("a", COMPLETED))
     api.put(EVENTS, refusal("b", "still no"))
-    wait_for(lambda: steps.ended() == {"a"} and steps.refusal("b") == "still no")
+    wait_until(lambda: steps.ended() == {"a"} and steps.refusal("b") == "still no")
 
 
 # --- Refusals -------------------------------------------------------------------------------------
@@ -584,7 +563,7 @@ def test_what_was_said_against_a_jobs_pod_is_known_by_the_name_of_the_job(
     api.put(EVENTS, refusal("listed", "exceeded quota"))
     follow(steps, api)
     api.put(EVENTS, refusal("watched", "violates PodSecurity"))
-    wait_for(lambda: steps.refusal("watched"))
+    wait_until(lambda: steps.refusal("watched"))
     assert steps.refusal("listed") == "exceeded quota"
     assert steps.refusal("watched") == "violates PodSecurity"
     assert steps.refusal("neither") is None
@@ -594,9 +573,9 @@ def test_the_last_that_was_said_counts(steps: StepWatch, api: Any) -> None:
     follow(steps, api)
     api.put(EVENTS, refusal("a", "exceeded quota: used 7Gi", at=1))
     api.put(EVENTS, refusal("a", "exceeded quota: used 6Gi", number=2, at=2))
-    wait_for(lambda: steps.refusal("a") == "exceeded quota: used 6Gi")
+    wait_until(lambda: steps.refusal("a") == "exceeded quota: used 6Gi")
     api.put(EVENTS, refusal("a", "exceeded quota: used 7Gi", at=4, count=2))
-    wait_for(lambda: steps.refusal("a") == "exceeded quota: used 7Gi")
+    wait_until(lambda: steps.refusal("a") == "exceeded quota: used 7Gi")
 
 
 def test_the_last_that_was_said_counts_in_a_list_too_which_is_in_the_order_of_names(
@@ -616,11 +595,11 @@ def test_what_was_said_stays_true_when_its_event_is_removed(steps: StepWatch, ap
     for event in (last, first):
         api.remove(EVENTS, event["metadata"]["uid"])
     api.put(EVENTS, refusal("b", "exceeded quota"))
-    wait_for(lambda: steps.refusal("b"))
+    wait_until(lambda: steps.refusal("b"))
     assert steps.refusal("a") == "exceeded quota"
     with api.away():
         api.put(EVENTS, refusal("c", "exceeded quota"))
-    wait_for(lambda: steps.refusal("c"))
+    wait_until(lambda: steps.refusal("c"))
     assert steps.refusal("a") == "exceeded quota"
 
 
@@ -684,7 +663,7 @@ def test_after_any_trouble_the_truth_is_known(seed: int, steps: StepWatch, api: 
     for _ in range(30):
         for _ in range(5):
             chaos.go_on()
-        wait_for(lambda: api.is_watched(PODS))
+        wait_until(lambda: api.is_watched(PODS))
     there = {value["metadata"]["name"].rpartition("-")[0]: value for value in api.objects(PODS)}
 
     def is_known(job: str) -> bool:
@@ -694,4 +673,4 @@ def test_after_any_trouble_the_truth_is_known(seed: int, steps: StepWatch, api: 
         return known is None or known.is_gone
 
     assert len(there) in range(1, len(chaos.jobs))
-    wait_for(lambda: all(is_known(job) for job in chaos.jobs))
+    wait_until(lambda: all(is_known(job) for job in chaos.jobs))
