@@ -1,9 +1,5 @@
 """The question that the reconciler asks is one that Dagster's own web server answers."""
 
-import os
-import socket
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +7,7 @@ from typing import Any
 
 import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
+from packages.bulkhead.tests.dagster_web_server import dagster_web_server
 
 from bulkhead.discovery.web_server import WebServer, WebServerError
 from bulkhead.reconciler import runs
@@ -29,29 +26,17 @@ def web_server(instance: DagsterInstance, tmp_path: Path, world: Any) -> Iterato
     """Start Dagster's web server on the same database."""
     del instance  # its tables are there
     (tmp_path / "workspace.yaml").write_text("load_from: []\n")
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    command = [sys.executable, "-m", "dagster_webserver", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--workspace", str(tmp_path / "workspace.yaml")]
-    with (tmp_path / "log").open("w") as log:
-        process = subprocess.Popen(
-            command,
-            env={**os.environ, "DAGSTER_HOME": str(tmp_path)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+    with dagster_web_server(tmp_path) as url:
 
-    def answers() -> bool:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/server_info"):
-                return True
-        except OSError:
-            return False
+        def answers() -> bool:
+            try:
+                with urllib.request.urlopen(f"{url}/server_info"):
+                    return True
+            except OSError:
+                return False
 
-    world.wait_until(answers, 60)
-    yield f"http://127.0.0.1:{port}/graphql"
-    process.terminate()
-    process.wait(30)
+        world.wait_until(answers, 60)
+        yield f"{url}/graphql"
 
 
 def test_dagster_tells_the_status_of_every_run_that_it_has(

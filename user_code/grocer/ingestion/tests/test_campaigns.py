@@ -66,7 +66,7 @@ def short_service() -> Iterator[CampaignService]:
 
 
 def get(url: str) -> Any:
-    with urllib.request.urlopen(url) as answer:  # noqa: S310 - loopback
+    with urllib.request.urlopen(url) as answer:
         return json.load(answer)
 
 
