@@ -7,11 +7,13 @@ cluster without an ingress or a port.
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tests.e2e import queries
 from tests.e2e.waiting import NotYet, until
+from urllib3.exceptions import ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -120,8 +122,19 @@ class Dagster:
     """Runs launched through this object, for the diagnosis of a failed test."""
 
     def query(self, document: str, **variables: Any) -> dict[str, Any]:
-        """Send one query or mutation and return its `data`."""
-        answer = self.transport.post({"query": document, "variables": variables})
+        """Send one query or mutation and return its `data`.
+
+        A query whose answer breaks off is sent once more, with a warning: now and then the API
+        server's proxy closes its connection to the web server in the middle of an answer.
+        """
+        request = {"query": document, "variables": variables}
+        try:
+            answer = self.transport.post(request)
+        except ProtocolError as error:
+            if document.lstrip().startswith("mutation"):
+                raise
+            warnings.warn(f"Asked once more, for the answer broke off: {error}", stacklevel=2)
+            answer = self.transport.post(request)
         if not isinstance(answer, dict) or answer.get("errors") or answer.get("data") is None:
             raise GraphQLError(json.dumps(answer, indent=1)[:4000])
         return answer["data"]

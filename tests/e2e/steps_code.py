@@ -8,6 +8,7 @@ import http.client
 import mmap
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import dagster as dg
 import psycopg2
 
 from bulkhead.steps import step_resources
+from bulkhead.steps.growth_channel import ask_for_more
 
 MEBIBYTE = 2**20
 
@@ -187,6 +189,28 @@ def cheat(context: dg.OpExecutionContext) -> None:
     context.add_output_metadata(said)
 
 
+class Moment(dg.Config):
+    milliseconds: int
+
+
+MOMENTS = [Moment(milliseconds=after) for after in (0, 40, 80, 120, 160)]
+"""A kubelet takes some 500 ms for a growth, once it has heard of it."""
+
+
+@dg.op(tags=step_resources(memory="256Mi", max_memory="512Mi"))
+def snatcher(config: Moment) -> None:
+    """Asks for more, and at some moment takes it, whether it is there by then or not."""
+    threading.Thread(target=ask_for_more).start()
+    time.sleep(config.milliseconds / 1000)
+    take(250)
+
+
+@dg.graph
+def snatchers() -> None:
+    for moment in MOMENTS:
+        snatcher.alias(f"snatcher_{moment.milliseconds}")()
+
+
 # --- Walls ------------------------------------------------------------------------------------
 
 
@@ -328,6 +352,9 @@ defs = dg.Definitions(
     jobs=[
         fifty_abreast,
         long_way,
+        snatchers.to_job(
+            config=dg.RunConfig(ops={f"snatcher_{each.milliseconds}": each for each in MOMENTS})
+        ),
         *map(
             one_step,
             (

@@ -62,6 +62,23 @@ def test_a_killed_step_grows_beside_its_own_retries(
 
 
 @pytest.mark.timeout(300)
+def test_a_step_that_is_killed_before_its_growth_is_in_force_is_repeated(
+    dagster: Dagster, endings: str
+) -> None:
+    """The limit with which it was killed was not yet the one that it had been granted."""
+    run = dagster.launch(endings, "snatchers")
+    dagster.succeed(run, 240)
+    killed = [e.message for e in dagster.events(run) if "bulkhead/repeat" in e.metadata]
+    assert killed
+    for message in killed:
+        assert re.fullmatch(
+            r"Step snatcher_\d+ was killed for memory: it used all of its 256Mi\. "
+            r"It is repeated with 512Mi\.",
+            message,
+        )
+
+
+@pytest.mark.timeout(300)
 def test_growth_ends_at_the_ceiling_and_says_so(
     kube: Kube, dagster: Dagster, runs: dict[str, str]
 ) -> None:

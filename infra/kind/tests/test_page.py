@@ -11,10 +11,14 @@ from bulkhead_kind.page import Page, PageError
 LAUNCHED = {"launchRun": {"__typename": "LaunchRunSuccess", "run": {"runId": "r1"}}}
 
 
-def page(folder: Path, *answers: dict[str, object]) -> Page:
-    """A page whose kubectl gives these answers one after the other, and keeps what it was asked."""
+def page(folder: Path, *answers: dict[str, object] | None) -> Page:
+    """A page whose kubectl gives these answers one after the other, and keeps what it was asked.
+
+    In place of None, and after the last, it fails.
+    """
     for number, answer in enumerate(answers):
-        (folder / f"answer-{number}").write_text(json.dumps(answer))
+        if answer is not None:
+            (folder / f"answer-{number}").write_text(json.dumps(answer))
     kubectl = folder / "kubectl"
     kubectl.write_text(
         "#!/bin/sh\n"
@@ -70,6 +74,16 @@ def test_a_refused_query_says_why(tmp_path: Path) -> None:
 def test_a_web_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
     with pytest.raises(PageError, match="services/bulkhead-webserver:http/proxy/graphql"):
         page(tmp_path).query("{ version }")
+
+
+def test_a_query_whose_answer_breaks_off_is_sent_once_more(tmp_path: Path) -> None:
+    assert page(tmp_path, None, {"data": {"version": "1"}}).query("{ version }") == {"version": "1"}
+    assert asked(tmp_path, 0) == asked(tmp_path, 1)
+
+
+def test_what_changes_something_is_never_sent_twice(tmp_path: Path) -> None:
+    with pytest.raises(PageError, match="did not answer"):
+        page(tmp_path, None, {"data": LAUNCHED}).launch("hello", "stocks")
 
 
 def test_locations_show_their_load_error_or_that_they_are_loaded(tmp_path: Path) -> None:

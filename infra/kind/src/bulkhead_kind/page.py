@@ -162,6 +162,9 @@ class Page(WebServer):
     def query(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Answer `data` of a GraphQL document.
 
+        A query that fails is sent once more: now and then the API server's proxy closes its
+        connection to the web server in the middle of an answer.
+
         Raises:
             PageError: the web server could not be reached, or refused the document.
         """
@@ -170,16 +173,21 @@ class Page(WebServer):
             f"{self.release}-webserver:http/proxy/graphql"
         )
         words = urlencode({"query": document, "variables": json.dumps(variables or {})})
-        asked = subprocess.run(
-            [*self.kubectl, "create", "--raw", f"{path}?{words}", "-f", "-"],
+        asked = self._post(f"{path}?{words}")
+        if asked.returncode != 0 and not document.lstrip().startswith("mutation"):
+            asked = self._post(f"{path}?{words}")
+        if asked.returncode != 0:
+            raise PageError(f"the web server did not answer at {path}: {asked.stderr.strip()}")
+        return data(asked.stdout)
+
+    def _post(self, path: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*self.kubectl, "create", "--raw", path, "-f", "-"],
             input="{}",
             capture_output=True,
             text=True,
             check=False,
         )
-        if asked.returncode != 0:
-            raise PageError(f"the web server did not answer at {path}: {asked.stderr.strip()}")
-        return data(asked.stdout)
 
 
 def data(text: str) -> dict[str, Any]:
