@@ -193,22 +193,27 @@ class Moment(dg.Config):
     milliseconds: int
 
 
-MOMENTS = [Moment(milliseconds=after) for after in (0, 40, 80, 120, 160)]
+MOMENTS = [Moment(milliseconds=after) for after in (0, 100, 200)]
 """A kubelet takes some 500 ms for a growth, once it has heard of it."""
 
 
-@dg.op(tags=step_resources(memory="256Mi", max_memory="512Mi"))
+@dg.op(
+    tags=step_resources(memory="384Mi", max_memory="768Mi"),
+    ins={"before": dg.In(dg.Nothing)},
+)
 def snatcher(config: Moment) -> None:
-    """Asks for more, and at some moment takes it, whether it is there by then or not."""
+    """Asks for more, and soon takes more than it had, as fast as the kernel gives it."""
     threading.Thread(target=ask_for_more).start()
     time.sleep(config.milliseconds / 1000)
-    take(250)
+    block = (ctypes.c_char * (400 * MEBIBYTE))()
+    ctypes.memset(block, 1, len(block))
 
 
 @dg.graph
 def snatchers() -> None:
-    for moment in MOMENTS:
-        snatcher.alias(f"snatcher_{moment.milliseconds}")()
+    before = snatcher.alias("snatcher_0")()
+    for moment in MOMENTS[1:]:
+        before = snatcher.alias(f"snatcher_{moment.milliseconds}")(before)
 
 
 # --- Walls ------------------------------------------------------------------------------------

@@ -72,8 +72,8 @@ def test_a_step_that_is_killed_before_its_growth_is_in_force_is_repeated(
     assert killed
     for message in killed:
         assert re.fullmatch(
-            r"Step snatcher_\d+ was killed for memory: it used all of its 256Mi\. "
-            r"It is repeated with 512Mi\.",
+            r"Step snatcher_\d+ was killed for memory: it used all of its 384Mi\. "
+            r"It is repeated with 768Mi\.",
             message,
         )
 

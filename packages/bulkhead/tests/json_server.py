@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import yaml
 
-Answer = Callable[[str, Any], tuple[int, Any]]
-"""Takes the path and, where something is posted, its JSON; returns status and JSON."""
+Answer = Callable[[str, dict[str, str]], tuple[int, Any]]
+"""Takes the path and the query of what is read; returns status and JSON."""
 
 
 class JsonHandler(BaseHTTPRequestHandler):
@@ -72,13 +72,8 @@ def kubeconfig_to(answer: Answer, folder: Path, monkeypatch: pytest.MonkeyPatch)
 
     class Handler(JsonHandler):
         def do_GET(self) -> None:
-            self._reply(None)
-
-        def do_POST(self) -> None:
-            self._reply(self.body())
-
-        def _reply(self, posted: Any) -> None:
-            status, answered = answer(urlsplit(self.path).path, posted)
+            url = urlsplit(self.path)
+            status, answered = answer(url.path, dict(parse_qsl(url.query)))
             self.answer(answered, status)
 
     server = serve(Handler)

@@ -4,6 +4,7 @@ So a question that the schema does not know fails a test, and so does an event t
 otherwise than Bulkhead writes it.
 """
 
+import json
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
@@ -111,7 +112,7 @@ class Installation:
     address = "https://cluster.example"
 
     def __init__(self, instance: dg.DagsterInstance, context: Any) -> None:
-        self.questions: list[Mapping[str, Any]] = []
+        self.questions: list[Mapping[str, str]] = []
         self._instance = instance
         self._context = context
         self._schema = create_schema()
@@ -135,16 +136,18 @@ class Installation:
 
     # --- the Cluster protocol ---
 
-    def get(self, path: str, query: Any = None, accept: str = "") -> dict[str, Any]:
-        raise NotImplementedError
-
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        if path != GRAPHQL:
+    def get(
+        self, path: str, query: Mapping[str, str] | None = None, accept: str = ""
+    ) -> dict[str, Any]:
+        del accept
+        if path != GRAPHQL or query is None:
             raise ClusterError(f"not found: {path}", 404)
         with self._lock:
-            self.questions.append(body)
+            self.questions.append(query)
             result = self._schema.execute(
-                body["query"], context_value=self._context, variable_values=body["variables"]
+                query["query"],
+                context_value=self._context,
+                variable_values=json.loads(query["variables"]),
             )
         errors = {"errors": [{"message": str(each)} for each in result.errors or ()]}
         return {"data": result.data, **(errors if result.errors else {})}
@@ -172,9 +175,9 @@ def kubeconfig(
 ) -> Iterator[Path]:
     """Serve the installation over HTTP and let KUBECONFIG name it."""
 
-    def answer(path: str, posted: Any) -> tuple[int, Any]:
+    def answer(path: str, query: dict[str, str]) -> tuple[int, Any]:
         try:
-            return 200, installation.post(path, posted)
+            return 200, installation.get(path, query)
         except ClusterError as error:
             return error.status or 500, {"message": str(error)}
 

@@ -215,10 +215,6 @@ class Installation:
         self, path: str, query: Mapping[str, str] | None = None, accept: str = ""
     ) -> dict[str, Any]:
         del query, accept
-        return self.post(path, {})
-
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        del body
         status, answer = self.answer(path)
         if status != 200:
             raise ClusterError(answer["message"], status)

@@ -60,7 +60,7 @@ def advise(
     except ClusterError as error:
         # With a status it was the API server that refused.
         what_to_do = (
-            f". You need the right to create services/proxy in namespace {namespace}, and the web "
+            f". You need the right to get services/proxy in namespace {namespace}, and the web "
             "server must run: `bulkhead doctor` says more; --release and --namespace name the "
             "platform's Helm release and namespace."
         )

@@ -226,7 +226,7 @@ def _check_web_server(snapshot: Snapshot) -> Iterator[Finding]:
         PLATFORM,
         "The web server could not be asked through the API server, so load errors and heartbeats "
         f"were not checked: {_short(snapshot.web_server.trouble)}",
-        f"You need the right to create services/proxy in namespace {snapshot.namespace}, and the "
+        f"You need the right to get services/proxy in namespace {snapshot.namespace}, and the "
         "web server must run.",
     )
 

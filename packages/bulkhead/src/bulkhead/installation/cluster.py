@@ -47,14 +47,6 @@ class Cluster(Protocol):
         """
         ...
 
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Send JSON, get JSON.
-
-        Raises:
-            ClusterError: See there.
-        """
-        ...
-
 
 class KubeconfigCluster:
     """The cluster of a kubeconfig context."""
@@ -98,32 +90,12 @@ class KubeconfigCluster:
         Raises:
             ClusterError: See there.
         """
-        return self._call("GET", path, query=query, accept=accept)
-
-    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Send JSON, get JSON.
-
-        Raises:
-            ClusterError: See there.
-        """
-        return self._call("POST", path, body=body)
-
-    def _call(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-        accept: str = "application/json",
-    ) -> dict[str, Any]:
         try:
             response: Any = self._client.call_api(
                 path,
-                method,
+                "GET",
                 query_params=list((query or {}).items()),
-                header_params={"Accept": accept, "Content-Type": "application/json"},
-                body=body,
+                header_params={"Accept": accept},
                 auth_settings=["BearerToken"],
                 _return_http_data_only=True,
                 _preload_content=False,
