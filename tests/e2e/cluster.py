@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
-KUBECONFIG = Path(os.environ.get("KUBECONFIG") or BUILD / "kubeconfig")
+KUBECONFIG = BUILD / "kubeconfig"
+"""Of the cluster that `make up` makes, whatever the environment says: the tests break things."""
 
 TEST_LABEL = "bulkhead.dev/e2e"
 """On every namespace that a test makes, with the value `true`."""
@@ -100,10 +101,10 @@ class Kube:
 
 
 def connect() -> Kube:
-    """Connect as the admin that `KUBECONFIG` names."""
+    """Connect as the admin of the cluster that `make up` makes."""
     if not KUBECONFIG.exists():
         raise FileNotFoundError(
-            f"no cluster: KUBECONFIG is {KUBECONFIG}, which does not exist; run `make up`"
+            f"no cluster: there is no {KUBECONFIG}; run `make up`, or `make kind-test` for both"
         )
     return Kube(config.new_client_from_config(config_file=str(KUBECONFIG)))
 
