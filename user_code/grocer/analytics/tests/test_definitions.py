@@ -87,6 +87,17 @@ def test_new_orders_alone_start_everything_that_is_made_from_them(defs: dg.Defin
         assert requested(after) == {*GRAPH, "daily_orders_look_usual"}
 
 
+def test_what_is_missing_when_the_code_location_joins_is_made_and_what_is_there_is_not(
+    defs: dg.Definitions,
+) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        for name in (*INGESTION, *GRAPH):
+            if name != "user_weeks":
+                instance.report_runless_asset_event(dg.AssetMaterialization(name))
+        first = dg.evaluate_automation_conditions(defs, instance)
+        assert requested(first) & set(GRAPH) == {"user_weeks"}
+
+
 def test_orders_that_come_while_they_are_being_counted_are_counted_once_more(
     defs: dg.Definitions,
 ) -> None:

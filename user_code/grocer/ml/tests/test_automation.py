@@ -99,8 +99,19 @@ def test_figures_that_come_while_a_model_is_trained_train_it_once_more(daemon: D
     assert daemon.tick() == {}
 
 
-def test_figures_that_were_there_before_the_daemon_set_nothing_going(daemon: Daemon) -> None:
+def test_what_is_missing_at_the_first_look_is_made_from_the_figures_that_are_there(
+    daemon: Daemon,
+) -> None:
     daemon.update(DAILY_ORDER_SUMMARY, USER_WEEKS)
+    assert daemon.tick() == december(FORECASTS | SHOPPERS)
+    daemon.materialize(FORECASTS | SHOPPERS)
+    assert daemon.tick() == {}
+
+
+def test_what_is_there_at_the_first_look_is_not_made_again(daemon: Daemon) -> None:
+    daemon.update(DAILY_ORDER_SUMMARY, USER_WEEKS)
+    daemon.materialize(FORECASTS | SHOPPERS)
+    assert daemon.tick() == {}
     assert daemon.tick() == {}
 
 

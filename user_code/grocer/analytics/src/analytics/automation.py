@@ -2,17 +2,14 @@
 
 import dagster as dg
 
-ONCE_ASKED_FOR = (
-    dg.AutomationCondition.newly_requested() | dg.AutomationCondition.initial_evaluation()
-)
-
 EAGER = (
     dg.AutomationCondition.eager()
-    .replace("handled", ONCE_ASKED_FOR)
-    .with_label("eager, also after an update that came while a run was under way")
+    .replace("handled", dg.AutomationCondition.newly_requested())
+    .with_label("eager, until it was asked for")
 )
-"""Dagster's own `eager` takes the end of any run for an answer to all updates before it. One that
-came while the run was under way, which may have read what was there before, would be forgotten."""
+"""Dagster's own `eager` takes two things for an answer to all that came before them: the end of
+any run, though that may have read what was there before, and the daemon's first look. Here nothing
+but a request is one; so what is missing when this joins is made as soon as it can be."""
 
 FOLLOW = (
     EAGER

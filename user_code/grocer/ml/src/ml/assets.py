@@ -39,12 +39,10 @@ months = dg.MonthlyPartitionsDefinition(start_date="2017-04", end_date="2018-01"
 """The months at whose end is asked; before April there is too little to learn from."""
 
 follow = (
-    # Dagster's own `eager` takes the end of any run for an answer to all updates before it. One
-    # that came while a model was trained on what was there before would be forgotten.
-    dg.AutomationCondition.eager().replace(
-        "handled",
-        dg.AutomationCondition.newly_requested() | dg.AutomationCondition.initial_evaluation(),
-    )
+    # Dagster's own `eager` takes two things for an answer to all that came before them: the end of
+    # any run, though that may have read what was there before, and the daemon's first look. Here
+    # nothing but a request is one; so what is missing when this joins is made as soon as it can be.
+    dg.AutomationCondition.eager().replace("handled", dg.AutomationCondition.newly_requested())
     & ~dg.AutomationCondition.any_deps_match(
         dg.AutomationCondition.any_checks_match(
             dg.AutomationCondition.check_failed(), blocking_only=True
