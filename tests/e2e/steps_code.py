@@ -211,9 +211,9 @@ def snatcher(config: Moment) -> None:
 
 @dg.graph
 def snatchers() -> None:
-    before = snatcher.alias("snatcher_0")()
-    for moment in MOMENTS[1:]:
-        before = snatcher.alias(f"snatcher_{moment.milliseconds}")(before)
+    before = ()
+    for moment in MOMENTS:
+        before = (snatcher.alias(f"snatcher_{moment.milliseconds}")(*before),)
 
 
 # --- Walls ------------------------------------------------------------------------------------

@@ -37,6 +37,22 @@ def _limits(kube: Kube, namespace: str, run: str) -> list[str]:
     return [pod.spec.containers[0].resources.limits["memory"] for pod in attempts]
 
 
+def _kills(dagster: Dagster, run: str, step: str, *, used: str, then: str) -> list[str]:
+    """What the page says of attempts that were killed and repeated, some and in just these words.
+
+    Step and amounts are regular expressions.
+    """
+    killed = [e.message for e in dagster.events(run) if "bulkhead/repeat" in e.metadata]
+    assert killed
+    for message in killed:
+        assert re.fullmatch(
+            rf"Step {step} was killed for memory: it used all of its {used}\. "
+            rf"It is repeated with {then}\.",
+            message,
+        )
+    return killed
+
+
 @pytest.mark.timeout(300)
 def test_a_killed_step_grows_beside_its_own_retries(
     kube: Kube, dagster: Dagster, runs: dict[str, str]
@@ -47,14 +63,7 @@ def test_a_killed_step_grows_beside_its_own_retries(
     """
     run = runs["grower"]
     dagster.succeed(run, 240)
-    killed = [e.message for e in dagster.events(run) if "bulkhead/repeat" in e.metadata]
-    assert killed
-    for message in killed:
-        assert re.fullmatch(
-            r"Step grower was killed for memory: it used all of its (256|512)Mi\. "
-            r"It is repeated with (512Mi|1Gi)\.",
-            message,
-        )
+    killed = _kills(dagster, run, "grower", used="(256|512)Mi", then="(512Mi|1Gi)")
     retries = [e.kind for e in dagster.events(run)].count("STEP_UP_FOR_RETRY")
     assert retries == len(killed) + 1
     assert _limits(kube, "bulkhead-steps", run)[-2:] == ["1Gi", "1Gi"]
@@ -68,14 +77,7 @@ def test_a_step_that_is_killed_before_its_growth_is_in_force_is_repeated(
     """The limit with which it was killed was not yet the one that it had been granted."""
     run = dagster.launch(endings, "snatchers")
     dagster.succeed(run, 240)
-    killed = [e.message for e in dagster.events(run) if "bulkhead/repeat" in e.metadata]
-    assert killed
-    for message in killed:
-        assert re.fullmatch(
-            r"Step snatcher_\d+ was killed for memory: it used all of its 384Mi\. "
-            r"It is repeated with 768Mi\.",
-            message,
-        )
+    _kills(dagster, run, r"snatcher_\d+", used="384Mi", then="768Mi")
 
 
 @pytest.mark.timeout(300)

@@ -23,6 +23,11 @@ class JsonHandler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
+    def asked(self) -> tuple[str, dict[str, str]]:
+        """Path and query of what is read."""
+        url = urlsplit(self.path)
+        return url.path, dict(parse_qsl(url.query))
+
     def body(self) -> Any:
         """What was sent."""
         return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -72,8 +77,7 @@ def kubeconfig_to(answer: Answer, folder: Path, monkeypatch: pytest.MonkeyPatch)
 
     class Handler(JsonHandler):
         def do_GET(self) -> None:
-            url = urlsplit(self.path)
-            status, answered = answer(url.path, dict(parse_qsl(url.query)))
+            status, answered = answer(*self.asked())
             self.answer(answered, status)
 
     server = serve(Handler)

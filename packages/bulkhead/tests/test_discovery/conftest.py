@@ -4,10 +4,8 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -17,6 +15,9 @@ from packages.bulkhead.tests.waiting import wait_until
 from bulkhead import names
 from bulkhead.discovery.sync import Settings, WorkspaceSync
 from bulkhead.kubernetes_api import KubernetesApi
+
+if TYPE_CHECKING:
+    from http.server import ThreadingHTTPServer
 
 
 def service_object(
@@ -126,19 +127,18 @@ class ApiServer:
         self.log.append((self.version, path, line))
         self.changed.notify_all()
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - a class in a function
+    def _handler(self) -> type[JsonHandler]:  # noqa: C901 - a class in a function
         api = self
 
         class Handler(JsonHandler):
             def do_GET(self) -> None:
-                url = urlsplit(self.path)
-                query = {key: values[0] for key, values in parse_qs(url.query).items()}
-                if url.path in api.refuse:
-                    self.answer({"message": "because the test says so"}, api.refuse[url.path])
+                path, query = self.asked()
+                if path in api.refuse:
+                    self.answer({"message": "because the test says so"}, api.refuse[path])
                 elif query.get("watch"):
-                    self._watch(url.path, int(query["resourceVersion"]))
+                    self._watch(path, int(query["resourceVersion"]))
                 else:
-                    self._list(url.path, query)
+                    self._list(path, query)
 
             def do_POST(self) -> None:
                 event = self.body()

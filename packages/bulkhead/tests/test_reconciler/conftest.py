@@ -3,9 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -15,6 +13,9 @@ from packages.bulkhead.tests.waiting import wait_until
 from bulkhead import names
 from bulkhead.kubernetes_api import KubernetesApi
 from bulkhead.reconciler.reconciler import Reconciler, Settings
+
+if TYPE_CHECKING:
+    from http.server import ThreadingHTTPServer
 
 REGISTRY = "/api/v1/namespaces/bulkhead/configmaps/registry"
 
@@ -133,19 +134,18 @@ class Platform:
         answer = {"__typename": "Runs", "results": known[: variables["limit"]]}
         return {"data": {"answer": answer}}
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - a class in a function
+    def _handler(self) -> type[JsonHandler]:  # noqa: C901 - a class in a function
         platform = self
 
         class Handler(JsonHandler):
             def do_GET(self) -> None:
-                url = urlsplit(self.path)
-                query = {key: values[0] for key, values in parse_qs(url.query).items()}
-                if url.path == REGISTRY:
+                path, query = self.asked()
+                if path == REGISTRY:
                     platform.looks += 1
-                if self.misbehaves(url.path):
+                if self.misbehaves(path):
                     return
-                if url.path != REGISTRY:
-                    self.answer(platform._list(url.path, query))
+                if path != REGISTRY:
+                    self.answer(platform._list(path, query))
                 elif platform.registry is None:
                     self.answer({"message": "not found"}, 404)
                 else:

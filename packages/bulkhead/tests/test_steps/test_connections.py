@@ -6,7 +6,7 @@ How many there were is read from the server's own log.
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,19 +19,13 @@ from dagster._core.events import StepMaterializationData
 from dagster._core.test_utils import create_run_for_test
 from dagster_postgres import PostgresRunStorage, PostgresScheduleStorage
 from packages.bulkhead.tests.postgresql_server import Database
+from packages.bulkhead.tests.waiting import wait_until
 from sqlalchemy.exc import OperationalError
 
 from bulkhead.steps import connections
 from bulkhead.steps.connections import keep_connections
 
 DEADLINE_SECONDS = 10
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 class Client:
@@ -93,7 +87,7 @@ def server(postgresql: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
             connection.execute(sqlalchemy.text(f"ALTER SYSTEM SET {setting}"))
         connection.execute(sqlalchemy.text("SELECT pg_reload_conf()"))
     engine.dispose()
-    wait_for(lambda: database.scalar("SHOW log_line_prefix") == "%p ")
+    wait_until(lambda: database.scalar("SHOW log_line_prefix") == "%p ")
     return postgresql
 
 

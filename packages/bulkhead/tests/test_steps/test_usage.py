@@ -2,10 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from packages.bulkhead.tests.waiting import wait_until
 
 from bulkhead.steps.quantities import MIB
 from bulkhead.steps.usage import Usage, UsageMeter
@@ -36,13 +37,6 @@ def cgroup(root: Path, files: Mapping[str, str]) -> Path:
     return root
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def use(root: Path, working_set: int) -> None:
     """Have the container use so much, beside 80 MiB that are only cache."""
     version_2 = (root / "memory.current").exists()
@@ -63,7 +57,7 @@ def looks(meter: UsageMeter, count: int) -> None:
             last = now
         return seen >= count or len(now) == meter._recent.maxlen
 
-    wait_for(has_looked)
+    wait_until(has_looked)
 
 
 @BOTH
@@ -99,7 +93,7 @@ def test_the_peak_is_the_most_that_was_seen_and_not_what_is_left_at_the_end(
     meter = UsageMeter(root)
     meter.start()
     current.write_text(f"{250 * MIB}\n")
-    wait_for(lambda: meter._peak == 170 * MIB)
+    wait_until(lambda: meter._peak == 170 * MIB)
     current.write_text(f"{100 * MIB}\n")
     assert meter.stop().peak_memory == 170 * MIB
 
@@ -169,7 +163,7 @@ def test_more_is_asked_for_as_long_as_a_step_is_near_its_limit(
     growth = Growth([256 * MIB])
     meter = UsageMeter(root, growth)
     meter.start()
-    wait_for(lambda: growth.asked >= 2)
+    wait_until(lambda: growth.asked >= 2)
     meter.stop()
 
 
@@ -179,12 +173,12 @@ def test_nobody_is_asked_again_who_has_no_more_to_give(tmp_path: Path) -> None:
     growth = Growth([None])
     meter = UsageMeter(root, growth)
     meter.start()
-    wait_for(lambda: growth.asked == 1)
+    wait_until(lambda: growth.asked == 1)
     (root / "memory.current").write_text(f"{255 * MIB}\n")
-    wait_for(lambda: meter._peak == 255 * MIB)
+    wait_until(lambda: meter._peak == 255 * MIB)
     assert meter._grow is None
     meter.stop()
-    wait_for(lambda: not meter._thread.is_alive())
+    wait_until(lambda: not meter._thread.is_alive())
     assert growth.asked == 1
 
 
@@ -195,7 +189,7 @@ def test_nobody_looks_any_more_once_it_was_stopped(tmp_path: Path) -> None:
     meter = UsageMeter(cgroup(tmp_path, V2))
     meter.start()
     meter.stop()
-    wait_for(lambda: not meter._thread.is_alive())
+    wait_until(lambda: not meter._thread.is_alive())
 
 
 def test_a_limit_that_grew_is_told_as_it_is_at_the_end(tmp_path: Path) -> None:
@@ -251,7 +245,7 @@ def test_more_memory_is_asked_for_when_less_than_a_quarter_is_left(
     looks(meter, 3)
     assert not asked
     use(root, 200 * MIB)
-    wait_for(lambda: len(asked) >= 2)
+    wait_until(lambda: len(asked) >= 2)
     meter.stop()
     assert asked[1] - asked[0] >= 0.4, "a request is not repeated at every look"
 
@@ -262,7 +256,7 @@ def test_nothing_more_is_asked_for_where_there_is_no_more(tmp_path: Path) -> Non
     meter = UsageMeter(root, lambda: asked.append(None))
     use(root, 250 * MIB)
     meter.start()
-    wait_for(lambda: len(asked) == 1)
+    wait_until(lambda: len(asked) == 1)
     looks(meter, 10)
     meter.stop()
     assert len(asked) == 1
@@ -277,7 +271,7 @@ def test_more_memory_is_asked_for_when_it_goes_fast(tmp_path: Path) -> None:
     meter.start()
     looks(meter, 2)
     use(root, 140 * MIB)
-    wait_for(lambda: bool(asked))
+    wait_until(lambda: bool(asked))
     meter.stop()
 
 
@@ -295,7 +289,7 @@ def test_the_peak_is_seen_while_an_answer_is_awaited(tmp_path: Path) -> None:
     meter.start()
     assert asked.wait(10)
     use(root, 250 * MIB)
-    wait_for(lambda: meter._peak == 250 * MIB)
+    wait_until(lambda: meter._peak == 250 * MIB)
     use(root, 100 * MIB)
     answered.set()
     assert meter.stop().peak_memory == 250 * MIB

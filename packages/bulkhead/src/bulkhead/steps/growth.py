@@ -59,8 +59,8 @@ class InPlaceGrowth:
             Its limit by then, in bytes: unchanged where there is no room just now. None where it
             has all that it may have, and where limits can't be raised at all.
         """
-        growing, pod = self._growing.get(job_name), self._watch.pod(job_name)
-        limit = pod.memory_limit if pod and not pod.is_over else None
+        growing, pod = self._growing.get(job_name), self._live_pod(job_name)
+        limit = pod.memory_limit if pod else None
         if growing is None or pod is None or limit is None or not self._is_served:
             return None
         wanted = grown_memory(limit, growing.max_memory, self._ceiling.memory)
@@ -74,7 +74,7 @@ class InPlaceGrowth:
         if self._comes_into_force(job_name, wanted):
             self._tell_growth(growing, pod, limit, wanted)
             return wanted
-        if self._runs(job_name):
+        if self._live_pod(job_name):
             self._tell(growing, "would grow, but its node has no room for it just now", limit)
         return limit
 
@@ -90,20 +90,21 @@ class InPlaceGrowth:
             return limit
         if refusal.may_pass:
             return limit
-        if self._runs(job_name):  # of one that has ended meanwhile it would say nothing
+        if self._live_pod(job_name):  # of one that has ended meanwhile it would say nothing
             _logger.warning("Steps of this run can't grow while they run: %s", refusal)
             self._is_served = False
         return None
 
-    def _runs(self, job_name: str) -> bool:
+    def _live_pod(self, job_name: str) -> StepPod | None:
+        """The step's pod, while it is not over."""
         pod = self._watch.pod(job_name)
-        return pod is not None and not pod.is_over
+        return None if pod is None or pod.is_over else pod
 
     def _comes_into_force(self, job_name: str, wanted: int) -> bool:
         patience = time.monotonic() + _IN_FORCE_SECONDS
         while time.monotonic() < patience:
-            pod = self._watch.pod(job_name)
-            if pod is None or pod.is_over:
+            pod = self._live_pod(job_name)
+            if pod is None:
                 return False
             if pod.memory_limit == wanted:
                 return True
