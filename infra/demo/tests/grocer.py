@@ -86,6 +86,8 @@ class Grocer(page.WebServer):
         deaf: code locations whose automation does nothing.
         remembers: whether the history of assets can't be deleted.
         rejected: what the check of dropped files says; it fails if there is any.
+        unusual: what the check of the last days says, which has failed then; it says nothing while
+            its run is under way.
         events: more events of a run, by asset.
     """
 
@@ -96,6 +98,7 @@ class Grocer(page.WebServer):
     deaf: set[str] = field(default_factory=set)
     remembers: bool = False
     rejected: str = ""
+    unusual: str = ""
     events: dict[str, str] = field(default_factory=dict)
     launched: list[dict[str, Any]] = field(default_factory=list)
     runs: list[FakeRun] = field(default_factory=list)
@@ -230,6 +233,13 @@ class Grocer(page.WebServer):
             execution = {"status": status, "evaluation": evaluation}
             checks.append(
                 {"name": "every_row_is_readable", "executionForLatestMaterialization": execution}
+            )
+        if name == "daily_order_summary" and self.unusual:
+            is_over = all(run.status in page.FINISHED for run in self.runs if name in run.assets)
+            evaluation = {"description": self.unusual, "severity": "WARN"}
+            execution = {"status": "FAILED", "evaluation": evaluation} if is_over else None
+            checks.append(
+                {"name": "daily_orders_look_usual", "executionForLatestMaterialization": execution}
             )
         entries = [_entry(label, value) for label, value in METADATA.get(name, {}).items()]
         return {

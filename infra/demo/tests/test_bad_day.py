@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulkhead_demo import bad_day, flow
+from bulkhead_demo import bad_day, flow, observed
 
 if TYPE_CHECKING:
     from grocer import Grocer
@@ -19,7 +19,11 @@ GREW = "Step order_forecast_model grew from 640Mi to 1280Mi after 1 s, while it 
 
 @pytest.fixture
 def played(watch: Watch, grocer: Grocer) -> Watch:
-    """The demo has been played, and dropped files have broken rows from now on."""
+    """The demo has been played, and dropped files have broken rows from now on.
+
+    A check has failed before, as one does with the real orders: of Christmas.
+    """
+    grocer.unusual = "1 of 7 days is not as usual"
     flow.play(watch)
     grocer.rejected = ROWS
     grocer.events = {"order_forecast_model": GREW}
@@ -45,6 +49,18 @@ def test_the_check_names_the_rows_and_the_step_its_limit(played: Watch, grocer: 
     assert launched["executionMetadata"]["tags"] == [
         {"key": "dagster/partition", "value": "2017-12"}
     ]
+
+
+@pytest.mark.parametrize("looks", [0, 1, 2, 3, 4])
+def test_what_began_before_ends_before_it_begins(played: Watch, grocer: Grocer, looks: int) -> None:
+    grocer.begin("ingestion", "load_orders")
+    for _ in range(looks):
+        observed.now(grocer, 0.0)
+    outcome = bad_day.play(played, drop_into(grocer), with_limits=True)
+    assert outcome.wrong == []
+    dropped = [run.job for run in grocer.runs].index("load_offline_orders")
+    assert [run.location for run in grocer.runs[:dropped]][-3:] == ["ingestion", "analytics", "ml"]
+    assert max(run.ended for run in grocer.runs[:dropped]) < grocer.runs[dropped].created
 
 
 def test_a_step_that_had_enough_memory_is_otherwise_than_promised(

@@ -65,11 +65,12 @@ def play(watch: Watch, drop: Drop, *, with_limits: bool) -> Outcome:
     """
     server = watch.server
     flow.start_automation(server, watch.screen)
-    before = observed.figures(server)
     first = observed.now(server, 0.0)
-    earlier = [run for run in first.runs if FILES in run.assets]
     if first.assets.get(FILES) is None or first.assets[FILES].materialized is None:
         raise FlowError("the shop is not open yet: play the demo first")
+    first = _let_it_end(watch, first)
+    before = observed.figures(server)
+    earlier = [run for run in first.runs if FILES in run.assets]
     since = max(run.created for run in first.runs)
     watch.screen.say(drop(len(earlier)))
     model_run: str | None = None
@@ -114,6 +115,22 @@ def show(console: Console, outcome: Outcome) -> None:
         console.print(Text(text), soft_wrap=True)
     for text in outcome.wrong:
         console.print(Text(f"Otherwise than promised: {text}", style="red"), soft_wrap=True)
+
+
+def _let_it_end(watch: Watch, first: Moment) -> Moment:
+    """Wait for all that earlier data have set going; returns how things are then.
+
+    A check that is still under way has no result with which one could compare.
+    """
+
+    def late(moment: Moment) -> list[str]:
+        return sorted({*flow.behind(moment, flow.ORDERS, 0.0), *flow.behind(moment, FILES, 0.0)})
+
+    under_way = [run.created for run in first.runs if not run.is_over]
+    if under_way or late(first):
+        watch.screen.say("What began before is still under way: the bad day begins after it.")
+        flow.follow(watch, min(under_way, default=first.runs[-1].created + 0.002), late)
+    return observed.now(watch.server, 0.0)
 
 
 def _missing(moment: Moment, since: float) -> list[str]:
