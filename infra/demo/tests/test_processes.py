@@ -33,7 +33,10 @@ time.sleep(60)
 
 
 def start(processes: Processes, folder: Path, code: str) -> None:
-    processes.start("program", [sys.executable, "-c", code], env=dict(os.environ), cwd=folder)
+    # Where this process ignores SIGINT, as in a script's background, Dagster has it ignore SIGTERM,
+    # too; the program would inherit that, and not be asked to end but waited for.
+    command = ["env", "--default-signal", sys.executable, "-c", code]
+    processes.start("program", command, env=dict(os.environ), cwd=folder)
 
 
 def until(is_so: Callable[[], bool]) -> bool:
