@@ -97,13 +97,24 @@ def test_a_run_that_fails_is_told_with_location_step_error_and_link(
     assert f"http://127.0.0.1:3000/runs/{failed.id}" in text
 
 
+def test_what_fails_in_another_teams_code_location_is_not_our_failure(
+    watch: Watch, grocer: Grocer, paper: io.StringIO
+) -> None:
+    grocer.fails = "stocks"
+    neighbour = grocer.begin("hello", "trade")
+    flow.play(watch)
+    assert neighbour.status == "FAILURE"
+    assert "hello" not in paper.getvalue()
+
+
 def test_a_stopped_automation_sensor_is_started(
     watch: Watch, grocer: Grocer, paper: io.StringIO
 ) -> None:
-    grocer.stopped = {"ml"}
+    grocer.stopped = {"ml", "hello"}
     flow.play(watch)
     assert "Started sensor follow_ml of ml" in paper.getvalue()
     assert "store_flyer" in grocer.materialized
+    assert grocer.stopped == {"hello"}, "what another team has stopped stays so"
 
 
 def test_when_nothing_follows_the_missing_assets_and_the_sensors_are_named(

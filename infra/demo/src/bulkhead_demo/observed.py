@@ -1,10 +1,14 @@
-"""What a web server of Dagster shows: runs, assets, checks, sensors, and why a run failed."""
+"""What a web server of Dagster shows of the grocer: runs, assets, checks, sensors, failures.
+
+On a cluster that others use, too, their code locations are left out: their trouble is theirs.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bulkhead_demo.paths import LOCATIONS
 from bulkhead_kind.page import FINISHED, WebServer
 
 ENTRY = """
@@ -45,6 +49,7 @@ FIGURES = (
     + """
 query Figures { assetNodes {
   assetKey { path }
+  repository { location { name } }
   partitionKeys
   assetMaterializations(limit: 1) { metadataEntries { ...entry } }
   assetChecksOrError { ... on AssetChecks { checks {
@@ -193,9 +198,11 @@ class Event:
 def now(server: WebServer, since: float) -> Moment:
     """Read the runs that were made after a time, in seconds since 1970, and all assets."""
     answer = server.query(NOW, {"since": since})
-    assets = _in_order({asset.name: asset for asset in map(_asset, answer["assetNodes"])})
+    nodes = filter(_is_ours, answer["assetNodes"])
+    assets = _in_order({asset.name: asset for asset in map(_asset, nodes)})
     runs = [_run(run, assets.values()) for run in answer["runsOrError"]["results"]]
-    return Moment(tuple(sorted(runs, key=lambda run: run.created)), assets)
+    ours = [run for run in runs if run.location in LOCATIONS]
+    return Moment(tuple(sorted(ours, key=lambda run: run.created)), assets)
 
 
 def created(server: WebServer, run_id: str) -> float:
@@ -205,7 +212,8 @@ def created(server: WebServer, run_id: str) -> float:
 
 def figures(server: WebServer) -> Figures:
     """Read what the last materialization of each asset says, and its checks."""
-    nodes = {_name(node["assetKey"]): node for node in server.query(FIGURES)["assetNodes"]}
+    answer = server.query(FIGURES)
+    nodes = {_name(node["assetKey"]): node for node in filter(_is_ours, answer["assetNodes"])}
     return Figures(
         {
             name: _metadata(node["assetMaterializations"][0]["metadataEntries"])
@@ -222,7 +230,7 @@ def figures(server: WebServer) -> Figures:
 
 
 def sensors(server: WebServer) -> list[Sensor]:
-    """Read all sensors of all code locations that are loaded."""
+    """Read all sensors of the code locations that are loaded."""
     entries = server.query(SENSORS)["workspaceOrError"]["locationEntries"]
     return [
         Sensor(
@@ -232,6 +240,7 @@ def sensors(server: WebServer) -> list[Sensor]:
             sensor["sensorState"]["status"] == "RUNNING",
         )
         for entry in entries
+        if entry["name"] in LOCATIONS
         for repository in (entry["locationOrLoadError"] or {}).get("repositories", [])
         for sensor in repository["sensors"]
     ]
@@ -310,11 +319,19 @@ def _run(run: dict[str, Any], assets: Iterable[Asset]) -> Run:
     )
 
 
+def _location(node: dict[str, Any]) -> str:
+    return node["repository"]["location"]["name"]
+
+
+def _is_ours(node: dict[str, Any]) -> bool:
+    return _location(node) in LOCATIONS
+
+
 def _asset(node: dict[str, Any]) -> Asset:
     last = next(iter(node["assetMaterializations"]), None)
     return Asset(
         _name(node["assetKey"]),
-        node["repository"]["location"]["name"],
+        _location(node),
         frozenset(_name(key) for key in node["dependencyKeys"]),
         node["automationCondition"] is not None,
         frozenset(node["jobNames"]),
