@@ -44,6 +44,7 @@ def test_the_check_names_the_rows_and_the_step_its_limit(played: Watch, grocer: 
     assert "Check every_row_is_readable of offline_orders: FAILED" in outcome.shown
     assert "    dropped/bad_day.csv, row 7: amount is missing" in outcome.shown
     assert GREW in outcome.shown
+    assert outcome.shown[-1].endswith("none has changed its mind.")
     launched = grocer.launched[-1]
     assert launched["selector"]["assetSelection"] == [{"path": ["order_forecast_model"]}]
     assert launched["executionMetadata"]["tags"] == [
@@ -79,6 +80,20 @@ def test_a_check_that_passes_is_otherwise_than_promised(played: Watch, grocer: G
     assert outcome.wrong == [
         "Check every_row_is_readable of offline_orders should have failed, with file and rows."
     ]
+
+
+def test_another_check_that_changes_its_mind_is_otherwise_than_promised(
+    played: Watch, grocer: Grocer
+) -> None:
+    grocer.unusual = ""
+
+    def drop(number: int) -> str:
+        grocer.unusual = "1 of 7 days is not as usual"
+        return drop_into(grocer)(number)
+
+    outcome = bad_day.play(played, drop, with_limits=True)
+    assert outcome.wrong == ["Check daily_orders_look_usual of daily_order_summary is FAILED now."]
+    assert not any("none has changed its mind" in text for text in outcome.shown)
 
 
 def test_a_neighbour_that_fails_ends_the_bad_day(played: Watch, grocer: Grocer) -> None:

@@ -32,6 +32,9 @@ DAYS = 360
 
 ROW = re.compile(r"^.+\.csv, row \d+: .+$", re.MULTILINE)
 
+AFTER = 0.002
+"""Seconds: to follow only what came after a run, one begins that much later."""
+
 EVERYTHING = "__ASSET_JOB"
 """Dagster's job of all assets of a code location."""
 
@@ -71,7 +74,7 @@ def play(watch: Watch, drop: Drop, *, with_limits: bool) -> Outcome:
     first = _let_it_end(watch, first)
     before = observed.figures(server)
     earlier = [run for run in first.runs if FILES in run.assets]
-    since = max(run.created for run in first.runs)
+    since = _newest(first)
     watch.screen.say(drop(len(earlier)))
     model_run: str | None = None
     if with_limits:
@@ -83,19 +86,20 @@ def play(watch: Watch, drop: Drop, *, with_limits: bool) -> Outcome:
             tags={"dagster/partition": before.partitions[MODEL][-1]},
         )
     # A sensor's run is made some time after the file was dropped.
-    moment = flow.follow(watch, since + 0.002, lambda moment: _missing(moment, since))
+    moment = flow.follow(watch, since + AFTER, lambda moment: _missing(moment, since))
     after = observed.figures(server)
-    shown, wrong = _judge_check(before, after)
+    shown, wrong = _judge_check(after)
     if model_run:
         grown = _growth(observed.events(server, model_run))
         shown += grown
         if not grown:
             wrong.append(f"Step {MODEL} had all the memory that it wanted, and should not have.")
     others = [run for run in moment.runs if run.id != model_run]
-    shown.append(
-        f"{len(others)} other runs followed, all of them well; of the other checks none has "
-        "changed its mind."
-    )
+    shown.append(f"{len(others)} other runs followed, all of them well.")
+    worse = _worse(before, after)
+    wrong += [f"Check {check.name} of {check.asset} is {check.status} now." for check in worse]
+    if not worse:
+        shown[-1] += " Of the other checks none has changed its mind."
     return Outcome(shown, wrong)
 
 
@@ -129,8 +133,13 @@ def _let_it_end(watch: Watch, first: Moment) -> Moment:
     under_way = [run.created for run in first.runs if not run.is_over]
     if under_way or late(first):
         watch.screen.say("What began before is still under way: the bad day begins after it.")
-        flow.follow(watch, min(under_way, default=first.runs[-1].created + 0.002), late)
+        flow.follow(watch, min(under_way, default=_newest(first) + AFTER), late)
     return observed.now(watch.server, 0.0)
+
+
+def _newest(moment: Moment) -> float:
+    """When the newest run was made, in seconds since 1970; 0 where there is none."""
+    return max((run.created for run in moment.runs), default=0.0)
 
 
 def _missing(moment: Moment, since: float) -> list[str]:
@@ -141,19 +150,27 @@ def _missing(moment: Moment, since: float) -> list[str]:
     return flow.behind(moment, FILES, loaded)
 
 
-def _judge_check(before: Figures, after: Figures) -> tuple[list[str], list[str]]:
-    shown: list[str] = []
-    wrong: list[str] = []
+def _judge_check(after: Figures) -> tuple[list[str], list[str]]:
+    """What the check of the files says, and whether that is what it should say."""
+    none = Check(FILES, CHECK, "NOT THERE", is_warning=False, description="")
+    ours = (check for check in after.checks if (check.asset, check.name) == (FILES, CHECK))
+    check = next(ours, none)
+    shown = [f"Check {CHECK} of {FILES}: {check.status}"]
+    shown += [f"    {line}" for line in check.description.splitlines()]
+    if check.status == "FAILED" and ROW.search(check.description):
+        return shown, []
+    return shown, [f"Check {CHECK} of {FILES} should have failed, with file and rows."]
+
+
+def _worse(before: Figures, after: Figures) -> list[Check]:
+    """The other checks that have failed, and had not before."""
     was = {(check.asset, check.name): check for check in before.checks}
-    for check in after.checks:
-        if (check.asset, check.name) == (FILES, CHECK):
-            shown.append(f"Check {CHECK} of {FILES}: {check.status}")
-            shown += [f"    {line}" for line in check.description.splitlines()]
-            if check.status != "FAILED" or not ROW.search(check.description):
-                wrong.append(f"Check {CHECK} of {FILES} should have failed, with file and rows.")
-        elif _is_worse(was.get((check.asset, check.name)), check):
-            wrong.append(f"Check {check.name} of {check.asset} is {check.status} now.")
-    return shown, wrong
+    return [
+        check
+        for check in after.checks
+        if (check.asset, check.name) != (FILES, CHECK)
+        and _is_worse(was.get((check.asset, check.name)), check)
+    ]
 
 
 def _is_worse(before: Check | None, after: Check) -> bool:
