@@ -159,13 +159,13 @@ def grower_once() -> None:
     take(1024)
 
 
-@dg.op(tags=step_resources(memory="160Mi", max_memory="1Gi"))
+@dg.op(tags=step_resources(memory="256Mi", max_memory="1Gi"))
 def slow_grower() -> None:
-    """Takes 10 MiB every 0.2 s until it holds 450: with what a step takes anyway some 600."""
+    """Takes 10 MiB every 0.4 s until it holds 450: with the 150 of any step some 600."""
     blocks = []
     for _ in range(45):
         blocks.append(take(10))
-        time.sleep(0.2)
+        time.sleep(0.4)
 
 
 @dg.op(tags=step_resources(memory="256Mi", max_memory="512Mi"))
