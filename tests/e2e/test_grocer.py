@@ -5,7 +5,6 @@ Its tests follow one another: each goes on with what the one before left.
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from functools import partial
@@ -161,16 +160,12 @@ def test_a_second_load_brings_only_what_is_new(dagster: Dagster, ask: Ask) -> No
 def test_a_bad_day_is_told_where_it_happens_and_nowhere_else(dagster: Dagster) -> None:
     """The command itself fails if any other check or run has changed its mind.
 
-    What follows the second load has not ended when it is called. The greedy step takes its memory
-    so fast that it may be killed before it has grown; then it is repeated with more.
+    What follows the second load has not ended when it is called.
     """
     said = demo("bad-day", timeout=500)
     assert "What began before is still under way" in said
     assert "row 8: user_id 999999 is unknown" in said
-    assert re.search(
-        r"Step order_forecast_model (grew from|was killed for memory: it used all of its) 640Mi\b",
-        said,
-    )
+    assert "Step order_forecast_model grew from 640Mi" in said
     assert dagster.checks("offline_orders")["every_row_is_readable"].status == "FAILED"
 
 
