@@ -131,9 +131,10 @@ def _let_it_end(watch: Watch, first: Moment) -> Moment:
         return sorted({*flow.behind(moment, flow.ORDERS, 0.0), *flow.behind(moment, FILES, 0.0)})
 
     under_way = [run.created for run in first.runs if not run.is_over]
-    if under_way or late(first):
-        watch.screen.say("What began before is still under way: the bad day begins after it.")
-        flow.follow(watch, min(under_way, default=_newest(first) + AFTER), late)
+    if not under_way and not late(first):
+        return first
+    watch.screen.say("What began before is still under way: the bad day begins after it.")
+    flow.follow(watch, min(under_way, default=_newest(first) + AFTER), late)
     return observed.now(watch.server, 0.0)
 
 
