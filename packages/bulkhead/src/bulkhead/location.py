@@ -16,9 +16,9 @@ for resources that make no sense is a load error that names the op.
 import os
 
 from bulkhead import names
-from bulkhead.location_checks import refuse_nonsense
-from bulkhead.location_defaults import supply_defaults
-from bulkhead.location_target import load_targets
+from bulkhead.code_location.checks import refuse_nonsense
+from bulkhead.code_location.defaults import supply_defaults
+from bulkhead.code_location.target import load_targets
 
 if os.environ.get(names.CODE_LOCATION_ENV):
     supply_defaults()

@@ -31,13 +31,13 @@ from dagster._core.workspace.load_target import EmptyWorkspaceTarget
 from dagster_graphql.schema import create_schema
 from packages.bulkhead.tests.json_server import kubeconfig_to
 
-from bulkhead.installation import usage
-from bulkhead.installation.cluster import ClusterError
-from bulkhead.installation.web_server import WebServer
-from bulkhead.steps.kubernetes import _metadata
+from bulkhead.admin import usage
+from bulkhead.kube.kubeconfig import ClusterError
+from bulkhead.steps.executor import _metadata
 from bulkhead.steps.usage import Usage
 from bulkhead.steps.verdicts import Cause, Verdict
 from bulkhead.steps.worker import _report
+from bulkhead.webserver_api.proxy import WebServer
 
 MIB = 2**20
 GRAPHQL = "/api/v1/namespaces/bulkhead/services/bulkhead-webserver:http/proxy/graphql"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from bulkhead.installation.advice import Advice, Attempt, End, Step, advise, conclusion
+from bulkhead.admin.advice import Advice, Attempt, End, Step, advise, conclusion
 
 MIB = 2**20
 

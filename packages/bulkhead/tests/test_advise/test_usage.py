@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from bulkhead.installation import usage
-from bulkhead.installation.advice import Attempt, End, Step, advise
-from bulkhead.installation.cluster import ClusterError
-from bulkhead.installation.web_server import WebServer
+from bulkhead.admin import usage
+from bulkhead.admin.advice import Attempt, End, Step, advise
+from bulkhead.kube.kubeconfig import ClusterError
+from bulkhead.webserver_api.proxy import WebServer
 
 MIB = 2**20
 

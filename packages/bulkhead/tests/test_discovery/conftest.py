@@ -14,7 +14,7 @@ from packages.bulkhead.tests.waiting import wait_until
 
 from bulkhead import names
 from bulkhead.discovery.sync import Settings, WorkspaceSync
-from bulkhead.kubernetes_api import KubernetesApi
+from bulkhead.kube.api import KubernetesApi
 
 if TYPE_CHECKING:
     from http.server import ThreadingHTTPServer

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from packages.bulkhead.tests.dagster_web_server import dagster_web_server
 
-from bulkhead.discovery.web_server import WebServer
-from bulkhead.discovery.workspace import Location, render
+from bulkhead.discovery.workspace import render
+from bulkhead.webserver_api.client import WebServer
+from bulkhead.webserver_api.location import Location
 
 
 @pytest.fixture

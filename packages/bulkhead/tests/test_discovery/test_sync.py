@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from bulkhead.discovery import code_servers, collection, sync
-from bulkhead.discovery import web_server as web_server_module
+from bulkhead.discovery import code_servers, sync
+from bulkhead.discovery import reloader as reloader_module
+from bulkhead.kube import list_watch as collection
 
 CONFIG_MAPS = "/api/v1/namespaces/bulkhead/configmaps"
 
@@ -391,7 +392,7 @@ def slices(namespace: str) -> str:
 def test_a_location_is_loaded_anew_once_when_its_rollout_has_ended(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_server_module, "_SETTLE_SECONDS", 0.5)
+    monkeypatch.setattr(reloader_module, "_SETTLE_SECONDS", 0.5)
     web_server = world.web_server(read=lambda: running.entries)
     web_server.start()
     world.register(hello="ns")
@@ -414,7 +415,7 @@ def test_a_location_is_loaded_anew_once_when_its_rollout_has_ended(
 def test_a_namespace_cannot_have_the_location_of_another_loaded_anew(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(web_server_module, "_SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(reloader_module, "_SETTLE_SECONDS", 0.1)
     web_server = world.web_server(read=lambda: running.entries)
     web_server.start()
     world.register(hello="ns", other="ns2")

@@ -6,7 +6,6 @@ import pytest
 
 from bulkhead.discovery.workspace import (
     Claim,
-    Location,
     Registration,
     RegistryError,
     WorkspaceFileError,
@@ -16,6 +15,7 @@ from bulkhead.discovery.workspace import (
     read_registry,
     render,
 )
+from bulkhead.webserver_api.location import Location
 
 
 def registered(**namespaces: str) -> dict[str, Registration]:

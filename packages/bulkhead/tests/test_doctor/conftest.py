@@ -10,9 +10,9 @@ import yaml
 from packages.bulkhead.tests.json_server import kubeconfig_to
 
 from bulkhead import names
-from bulkhead.installation import checks, snapshot
-from bulkhead.installation.cluster import ClusterError
-from bulkhead.installation.states import LocationState, location_states
+from bulkhead.admin import checks, snapshot
+from bulkhead.admin.states import LocationState, location_states
+from bulkhead.kube.kubeconfig import ClusterError
 
 APPS = "/apis/apps/v1"
 CORE = "/api/v1"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bulkhead.installation.checks import Level
+from bulkhead.admin.checks import Level
 
 
 def test_a_healthy_installation_has_nothing_to_complain_of(installation: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from dagster._core.storage.compute_log_manager import ComputeIOType
 
 from bulkhead import names
-from bulkhead.compute_logs import LazyS3ComputeLogManager
+from bulkhead.code_location.compute_logs import LazyS3ComputeLogManager
 
 KEY = ["run", "compute_logs", "step"]
 
@@ -47,7 +47,7 @@ def test_what_one_pod_captures_another_reads(
 
 def test_a_step_reaches_its_first_line_without_the_client_of_the_store() -> None:
     code = (
-        "import sys; import bulkhead.compute_logs as c;"
+        "import sys; import bulkhead.code_location.compute_logs as c;"
         "c.LazyS3ComputeLogManager(None, {'bucket': 'b'});"
         "print(sorted({'boto3', 'dagster_aws'} & {*sys.modules}))"
     )

@@ -195,7 +195,7 @@ def test_what_talks_to_kubernetes_and_s3_is_not_imported_to_load_a_project(
     locations: Locations,
 ) -> None:
     modules = set(locations["module"]["modules"])
-    assert "bulkhead.object_store" not in modules
+    assert "bulkhead.code_location.object_store" not in modules
     assert modules.isdisjoint({"kubernetes", "dagster_k8s", "dagster_aws", "boto3"})
 
 

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from bulkhead import names
-from bulkhead.object_store import object_store_io_manager
+from bulkhead.code_location.object_store import object_store_io_manager
 
 RUN_JOBS = Path(__file__).with_name("run_jobs.py")
 

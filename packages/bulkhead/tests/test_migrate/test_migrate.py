@@ -17,7 +17,7 @@ from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.run_storage import run_storage
 from dagster_postgres.utils import pg_alembic_config
 
-from bulkhead.migrate import MigrationError, migrate, wait_for_schema
+from bulkhead.migrate.migration import MigrationError, migrate, wait_for_schema
 
 # Three migrations before the newest of dagster 1.13: one of them makes an index CONCURRENTLY.
 OLDER = "1aca709bba64"
@@ -129,7 +129,7 @@ def test_two_migrations_of_an_older_schema_at_once_do_not_disturb_each_other(
     head = database.revision
     downgrade(database, OLDER)
     script = (
-        "import pathlib, sys; from bulkhead.migrate import migrate; "
+        "import pathlib, sys; from bulkhead.migrate.migration import migrate; "
         "migrate(pathlib.Path(sys.argv[1]), timeout=60, say=print)"
     )
     processes = [
@@ -168,7 +168,7 @@ def test_a_creation_that_is_interrupted_leaves_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("bulkhead.migrate.stamp_alembic_rev", interrupted)
+        patch.setattr("bulkhead.migrate.migration.stamp_alembic_rev", interrupted)
         with pytest.raises(KeyboardInterrupt):
             migrate(database.home, timeout=10, say=said)
     assert database.tables == set()

@@ -11,7 +11,7 @@ from packages.bulkhead.tests.json_server import JsonHandler, ask, serve
 from packages.bulkhead.tests.waiting import wait_until
 
 from bulkhead import names
-from bulkhead.kubernetes_api import KubernetesApi
+from bulkhead.kube.api import KubernetesApi
 from bulkhead.reconciler.reconciler import Reconciler, Settings
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from packages.bulkhead.tests.dagster_web_server import dagster_web_server
 
-from bulkhead.discovery.web_server import WebServer, WebServerError
-from bulkhead.reconciler import runs
 from bulkhead.reconciler.leftovers import ENDED
+from bulkhead.webserver_api import runs
+from bulkhead.webserver_api.client import WebServer, WebServerError
 
 
 @pytest.fixture

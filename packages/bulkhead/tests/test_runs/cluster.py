@@ -351,3 +351,14 @@ def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
             """Stay silent; `requests` of the cluster has them."""
 
     return Handler
+
+
+def kubeconfig_of(address: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "test", "cluster": {"server": address}}],
+        "users": [{"name": "test", "user": {}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "current-context": "test",
+    }

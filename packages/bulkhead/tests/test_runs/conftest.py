@@ -20,10 +20,10 @@ from dagster._core.remote_origin import (
     RemoteJobOrigin,
     RemoteRepositoryOrigin,
 )
-from packages.bulkhead.tests.test_runs.cluster import Cluster, environment_of_pods
+from packages.bulkhead.tests.test_runs.cluster import Cluster, environment_of_pods, kubeconfig_of
 
 from bulkhead import names
-from bulkhead.launcher import NamespacedRunLauncher
+from bulkhead.runs.kubernetes_launcher import KubernetesRunLauncher
 
 PACKAGE = Path(__file__).parents[2]
 PROJECTS = PACKAGE / "tests" / "projects"
@@ -42,9 +42,9 @@ class Platform:
         self.cluster = cluster
 
     @property
-    def launcher(self) -> NamespacedRunLauncher:
+    def launcher(self) -> KubernetesRunLauncher:
         launcher = self.instance.run_launcher
-        assert isinstance(launcher, NamespacedRunLauncher)
+        assert isinstance(launcher, KubernetesRunLauncher)
         return launcher
 
     def create_run(
@@ -159,17 +159,6 @@ def platform(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Platfor
     with dg.DagsterInstance.from_config(str(home)) as instance:
         yield Platform(instance, cluster)
     cluster.close()
-
-
-def kubeconfig_of(address: str) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "test", "cluster": {"server": address}}],
-        "users": [{"name": "test", "user": {}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-        "current-context": "test",
-    }
 
 
 def instance_settings(home: Path, pods_home: Path, kubeconfig: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dagster._core.launcher import ResumeRunContext
 from dagster._core.launcher.base import WorkerStatus
 
 from bulkhead import names
-from bulkhead.kubernetes_launcher import NamespaceError
+from bulkhead.runs.kubernetes_launcher import NamespaceError
 
 pytestmark = pytest.mark.parametrize("platform", ["pending"], indirect=True)
 

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 from dagster._core.launcher import LaunchRunContext
 
-from bulkhead.run_starts import StartWatch
+from bulkhead.runs.starts import StartWatch
 
 CONFIG = {"wait": {"started_file": "/never/started", "go_file": "/never/go"}}
 

@@ -2,16 +2,17 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 from dagster._core.launcher import RunLauncher
 from dagster._serdes import ConfigurableClassData
+from packages.bulkhead.tests.test_runs.cluster import kubeconfig_of
 
-from bulkhead import launcher
-from bulkhead.kubernetes_launcher import NamespacedRunLauncher
-from bulkhead.tokenless_launcher import TokenlessRunLauncher
+from bulkhead.runs.kubernetes_launcher import KubernetesRunLauncher
+from bulkhead.runs.tokenless_launcher import TokenlessRunLauncher
 
 
 def launcher_of(config: Mapping[str, Any]) -> RunLauncher:
@@ -31,10 +32,22 @@ def test_a_pod_without_a_token_opens_the_instance_and_launches_nothing(
 
 
 def test_off_the_cluster_the_launcher_connects_as_its_config_says(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    assert launcher.NamespacedRunLauncher is NamespacedRunLauncher
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(json.dumps(kubeconfig_of("http://127.0.0.1:9")))
+    launcher = launcher_of(
+        {
+            "service_account_name": "bulkhead-step",
+            "instance_config_map": "bulkhead-instance",
+            "dagster_home": "/opt/dagster/home",
+            "load_incluster_config": False,
+            "kubeconfig_file": str(kubeconfig),
+            "run_pod": {"service_account_name": "bulkhead-run"},
+        }
+    )
+    assert isinstance(launcher, KubernetesRunLauncher)
 
 
 def test_the_launchers_config_is_checked_where_it_launches(

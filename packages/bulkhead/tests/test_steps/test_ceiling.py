@@ -3,8 +3,8 @@
 import pytest
 
 from bulkhead import names
+from bulkhead.kube.quantities import GIB, QuantityError
 from bulkhead.steps.ceiling import Ceiling
-from bulkhead.steps.quantities import GIB, QuantityError
 
 ML = Ceiling("ml", {"cpu": "2", "memory": "8Gi", "ephemeral-storage": "10Gi"})
 

@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import pytest
 
+from bulkhead.kube.pods import StepPod
 from bulkhead.steps import growth
 from bulkhead.steps.ceiling import Ceiling
 from bulkhead.steps.growth import InPlaceGrowth
-from bulkhead.steps.pods import StepPod
 from bulkhead.steps.step_jobs import RefusedError
 
 MIB = 2**20

@@ -11,8 +11,8 @@ from dagster._core.events.log import EventLogEntry
 from dagster._core.execution.plan.objects import StepRetryData
 from dagster_shared.error import SerializableErrorInfo
 
+from bulkhead.kube.quantities import GIB, MIB
 from bulkhead.steps.history import GROWN_KEY, History, Repeat, grown_memory
-from bulkhead.steps.quantities import GIB, MIB
 from bulkhead.steps.verdicts import Cause
 
 RUN = "299af3e0-5caa-41ea-a586-1cc8704a48a6"

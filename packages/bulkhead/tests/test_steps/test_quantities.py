@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from bulkhead.steps import quantities
-from bulkhead.steps.quantities import GIB, KIB, MIB, QuantityError
+from bulkhead.kube import quantities
+from bulkhead.kube.quantities import GIB, KIB, MIB, QuantityError
 
 
 @pytest.mark.parametrize(

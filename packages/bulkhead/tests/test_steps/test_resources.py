@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from bulkhead import names
+from bulkhead.kube.quantities import GIB, MIB
 from bulkhead.steps import step_resources
-from bulkhead.steps.quantities import GIB, MIB
 from bulkhead.steps.resources import (
     SMALLEST_MEMORY,
     StepResources,

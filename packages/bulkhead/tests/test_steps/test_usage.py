@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from packages.bulkhead.tests.waiting import wait_until
 
-from bulkhead.steps.quantities import MIB
+from bulkhead.kube.quantities import MIB
 from bulkhead.steps.usage import Usage, UsageMeter
 
 V2: Mapping[str, str] = {

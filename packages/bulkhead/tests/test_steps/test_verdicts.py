@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from bulkhead.kube.pods import IMAGE_REASONS, START_REASONS, StepPod
 from bulkhead.steps import verdicts
-from bulkhead.steps.pods import IMAGE_REASONS, START_REASONS, StepPod
 from bulkhead.steps.verdicts import Cause, Verdict
 
 FIXTURES = Path(__file__).with_name("fixtures")

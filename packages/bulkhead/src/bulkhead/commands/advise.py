@@ -9,8 +9,8 @@ from bulkhead.commands.options import installation_options
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bulkhead.installation.advice import Advice
-    from bulkhead.installation.usage import Usage
+    from bulkhead.admin.advice import Advice
+    from bulkhead.admin.usage import Usage
 
 _HEADER = (
     *("LOCATION", "JOB", "STEP", "N", "ASKED", "MEDIAN", "P95", "MAX"),
@@ -49,10 +49,10 @@ def advise(
     is MAX and a fifth; after a kill it is twice the limit, until more has been seen to be enough.
     SAVING is for one pod of the step.
     """
-    from bulkhead.installation import usage
-    from bulkhead.installation.advice import advise as advise_on
-    from bulkhead.installation.cluster import ClusterError, KubeconfigCluster
-    from bulkhead.installation.web_server import WebServer
+    from bulkhead.admin import usage
+    from bulkhead.admin.advice import advise as advise_on
+    from bulkhead.kube.kubeconfig import ClusterError, KubeconfigCluster
+    from bulkhead.webserver_api.proxy import WebServer
 
     try:
         web_server = WebServer(KubeconfigCluster(context), release, namespace)
@@ -80,7 +80,7 @@ def _show_json(used: "Usage", advice: "Sequence[Advice]") -> None:
     import json
     from dataclasses import asdict
 
-    from bulkhead.installation.advice import could_give_back
+    from bulkhead.admin.advice import could_give_back
 
     document = {
         "runs": used.runs,
@@ -104,7 +104,7 @@ def _why_nothing(used: "Usage", location: str | None, job: str | None) -> str:
 
 
 def _show(advice: "Sequence[Advice]") -> None:
-    from bulkhead.installation.advice import conclusion
+    from bulkhead.admin.advice import conclusion
 
     rows = [_HEADER, *(tuple(_cells(each)) for each in advice)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADER))]
@@ -129,7 +129,7 @@ def _show(advice: "Sequence[Advice]") -> None:
 
 
 def _cells(advice: "Advice") -> "Iterator[str]":
-    from bulkhead.steps.quantities import readable_bytes
+    from bulkhead.kube.quantities import readable_bytes
 
     def readable(number: int | None) -> str:
         return "-" if number is None else readable_bytes(number)
@@ -146,7 +146,7 @@ def _cells(advice: "Advice") -> "Iterator[str]":
 
 def _exact(number: int | None) -> str:
     """Return bytes as one would write them in a limit."""
-    from bulkhead.steps.quantities import MIB, exact_bytes, readable_bytes
+    from bulkhead.kube.quantities import MIB, exact_bytes, readable_bytes
 
     if number is None:
         return "-"

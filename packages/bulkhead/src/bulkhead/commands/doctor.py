@@ -9,7 +9,7 @@ from bulkhead.commands.options import installation_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bulkhead.installation.checks import Finding
+    from bulkhead.admin.checks import Finding
 
 
 @click.command(short_help="Say what is wrong with an installation.")
@@ -19,8 +19,8 @@ def doctor(context: str | None, namespace: str, release: str, as_json: bool) -> 
     import json
     from dataclasses import asdict
 
-    from bulkhead.installation import checks, snapshot
-    from bulkhead.installation.cluster import ClusterError, KubeconfigCluster
+    from bulkhead.admin import checks, snapshot
+    from bulkhead.kube.kubeconfig import ClusterError, KubeconfigCluster
 
     try:
         cluster = KubeconfigCluster(context)
@@ -40,7 +40,7 @@ def _show(findings: "Sequence[Finding]") -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from bulkhead.installation.checks import Level
+    from bulkhead.admin.checks import Level
 
     marks = {
         Level.OK: ("✓", "green"),

@@ -7,7 +7,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bulkhead.kubernetes_api import KubernetesApi
+    from bulkhead.kube.api import KubernetesApi
 
 
 class Program(Protocol):
@@ -36,7 +36,7 @@ def run_in_pod(make: "Callable[[KubernetesApi], Program]", *, port: int) -> None
     import signal
     import time
 
-    from bulkhead.kubernetes_api import KubernetesApi, OutsideClusterError
+    from bulkhead.kube.api import KubernetesApi, OutsideClusterError
 
     logging.basicConfig(
         level=logging.INFO,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from bulkhead.installation.states import LocationState
+    from bulkhead.admin.states import LocationState
 
 _DIGEST_DIGITS = 12
 
@@ -22,9 +22,9 @@ def locations(context: str | None, namespace: str, release: str, as_json: bool) 
     import json
     from dataclasses import asdict
 
-    from bulkhead.installation import snapshot
-    from bulkhead.installation.cluster import ClusterError, KubeconfigCluster
-    from bulkhead.installation.states import location_states
+    from bulkhead.admin import snapshot
+    from bulkhead.admin.states import location_states
+    from bulkhead.kube.kubeconfig import ClusterError, KubeconfigCluster
 
     try:
         taken = snapshot.take(KubeconfigCluster(context), release=release, namespace=namespace)

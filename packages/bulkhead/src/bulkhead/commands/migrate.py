@@ -27,7 +27,7 @@ from bulkhead import names
 )
 def migrate(wait: bool, timeout: float, dagster_home: Path) -> None:
     """Bring the database's schema to this image's version, or wait until it is there."""
-    from bulkhead import migrate as migration
+    from bulkhead.migrate import migration
 
     work = migration.wait_for_schema if wait else migration.migrate
     try:

@@ -8,7 +8,7 @@ from bulkhead import names
 from bulkhead.commands.in_pod import run_in_pod
 
 if TYPE_CHECKING:
-    from bulkhead.kubernetes_api import KubernetesApi
+    from bulkhead.kube.api import KubernetesApi
     from bulkhead.reconciler.reconciler import Reconciler
 
 

@@ -10,7 +10,7 @@ from bulkhead.commands.in_pod import run_in_pod
 
 if TYPE_CHECKING:
     from bulkhead.discovery.sync import WorkspaceSync
-    from bulkhead.kubernetes_api import KubernetesApi
+    from bulkhead.kube.api import KubernetesApi
 
 
 @click.command("workspace-sync", short_help="Keep workspace.yaml up to date (in a pod).")

@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 import yaml
 
 from bulkhead import names
+from bulkhead.webserver_api.location import Location
 
 # A namespace, and a name that can be part of one: RFC 1123 label, at most 63 characters.
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
@@ -54,15 +55,6 @@ class Claim:
     location: str
     port: int | None
     image: str | None = None
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Location:
-    """One entry of the workspace: a code server that Dagster may ask."""
-
-    name: str
-    host: str
-    port: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,14 @@ from typing import Any, Final
 
 from bulkhead import names
 from bulkhead.discovery import workspace
-from bulkhead.discovery.health import HealthServer, Pulse
-from bulkhead.discovery.reporter import Notice, event
-from bulkhead.discovery.web_server import WebServer, WebServerError
 from bulkhead.discovery.workspace import RegistryError
-from bulkhead.kubernetes_api import KubernetesApi, KubernetesApiError
-from bulkhead.reconciler import leftovers, runs
+from bulkhead.kube.api import KubernetesApi, KubernetesApiError
+from bulkhead.reconciler import leftovers
 from bulkhead.reconciler.leftovers import Leftover, StepJob
+from bulkhead.service.events import Notice, event
+from bulkhead.service.health import HealthServer, Pulse
+from bulkhead.webserver_api import runs
+from bulkhead.webserver_api.client import WebServer, WebServerError
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from bulkhead.steps.resources import step_resources
 
 if TYPE_CHECKING:
-    from bulkhead.steps.executor import isolated_step_executor
+    from bulkhead.steps.executor_config import isolated_step_executor
 
 __all__ = ["isolated_step_executor", "step_resources"]
 
@@ -19,6 +19,6 @@ def __getattr__(name: str) -> object:
     """Return the executor, which loads Dagster."""
     if name != "isolated_step_executor":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from bulkhead.steps.executor import isolated_step_executor
+    from bulkhead.steps.executor_config import isolated_step_executor
 
     return isolated_step_executor

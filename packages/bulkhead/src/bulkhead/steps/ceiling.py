@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkhead import names
-from bulkhead.steps import quantities
+from bulkhead.kube import quantities
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from dagster import DagsterEvent
 from dagster._core.events import EngineEventData
 from dagster._core.execution.context.system import IStepContext
 
+from bulkhead.kube.pods import StepPod
+from bulkhead.kube.quantities import exact_bytes
 from bulkhead.steps.ceiling import Ceiling
 from bulkhead.steps.history import GROWN_KEY, grown_memory
-from bulkhead.steps.pods import StepPod
-from bulkhead.steps.quantities import exact_bytes
 from bulkhead.steps.step_jobs import RefusedError, StepJobs
 from bulkhead.steps.watch import StepWatch
 

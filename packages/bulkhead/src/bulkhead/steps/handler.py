@@ -12,14 +12,14 @@ from dagster_k8s.executor import K8sStepHandler
 from dagster_k8s.job import get_k8s_job_name
 
 from bulkhead import names
+from bulkhead.kube.pods import StepPod
+from bulkhead.kube.quantities import QuantityError, parse_bytes
 from bulkhead.steps import manifest, verdicts
 from bulkhead.steps.ceiling import Ceiling
 from bulkhead.steps.growth import InPlaceGrowth
 from bulkhead.steps.growth_channel import GrowthChannel
 from bulkhead.steps.history import History
 from bulkhead.steps.launches import Launch
-from bulkhead.steps.pods import StepPod
-from bulkhead.steps.quantities import QuantityError, parse_bytes
 from bulkhead.steps.refusals import of_refusal
 from bulkhead.steps.resources import StepResources, StepResourcesError, refuse_too_little_memory
 from bulkhead.steps.step_jobs import RefusedError, StepJobs

@@ -12,7 +12,7 @@ from dagster_k8s.job import (
 )
 
 from bulkhead import names
-from bulkhead.kubernetes_jobs import run_labels, with_metadata
+from bulkhead.kube.jobs import run_labels, with_metadata
 from bulkhead.steps.resources import StepResources
 from bulkhead.steps.worker import COMMAND, REPEATS_ENV
 

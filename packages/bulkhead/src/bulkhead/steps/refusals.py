@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from bulkhead.steps import quantities
+from bulkhead.kube import quantities
 from bulkhead.steps.verdicts import Cause, Verdict
 
 _PREFIX: Final = re.compile(

@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any, Final, cast
 
 from bulkhead import names
-from bulkhead.steps import quantities
-from bulkhead.steps.quantities import MIB, QuantityError
+from bulkhead.kube import quantities
+from bulkhead.kube.quantities import MIB, QuantityError
 
 # What a step pod uses before the first line of user code, on top of which nothing would be left.
 SMALLEST_MEMORY: Final = 136 * MIB

@@ -16,9 +16,9 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from bulkhead import names
-from bulkhead.kubernetes_jobs import HTTP_NOT_FOUND, CascadingClient
-from bulkhead.steps import quantities
-from bulkhead.steps.pods import StepPod
+from bulkhead.kube import quantities
+from bulkhead.kube.jobs import HTTP_NOT_FOUND, CascadingClient
+from bulkhead.kube.pods import StepPod
 
 _logger = logging.getLogger("bulkhead.steps")
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from bulkhead.steps import quantities
-from bulkhead.steps.pods import (
+from bulkhead.kube import quantities
+from bulkhead.kube.pods import (
     IMAGE_REASONS,
     LOST_REASONS,
     NEVER_RAN_REASONS,

@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from bulkhead.steps.pods import StepPod
+from bulkhead.kube.pods import StepPod
 
 _logger = logging.getLogger("bulkhead.steps")
 

@@ -266,7 +266,7 @@ def _report(usage: Usage, instance: "DagsterInstance", run: "DagsterRun", step_k
     from dagster._core.events import EngineEventData
     from sqlalchemy.exc import SQLAlchemyError
 
-    from bulkhead.steps.quantities import readable_bytes
+    from bulkhead.kube.quantities import readable_bytes
 
     if usage.peak_memory is None or usage.cpu_seconds is None:
         return

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Final
 
-from bulkhead.discovery.web_server import WebServer, WebServerError
+from bulkhead.webserver_api.client import WebServer, WebServerError
 
 # The limit is said although so many are asked for: Dagster has one of its own for those who don't,
 # and a run that is left out for it would count as deleted.

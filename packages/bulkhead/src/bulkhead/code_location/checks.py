@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from dagster import DagsterInvalidDefinitionError, OpDefinition
 
-from bulkhead.steps import quantities
-from bulkhead.steps.quantities import QuantityError
+from bulkhead.kube import quantities
+from bulkhead.kube.quantities import QuantityError
 from bulkhead.steps.resources import StepResources, StepResourcesError
 
 _K8S_CONFIG_TAG = "dagster-k8s/config"

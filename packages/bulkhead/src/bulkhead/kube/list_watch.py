@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
-from bulkhead.discovery.health import Pulse
-from bulkhead.kubernetes_api import KubernetesApi, KubernetesApiError, WatchEvent
+from bulkhead.kube.api import KubernetesApi, KubernetesApiError, WatchEvent
+from bulkhead.service.health import Pulse
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from enum import Enum
 from statistics import median
 from typing import Final, NamedTuple
 
-from bulkhead.steps.quantities import MIB, readable_bytes
+from bulkhead.kube.quantities import MIB, readable_bytes
 
 FEWEST_SAMPLES: Final = 3
 """With fewer nothing is suggested."""

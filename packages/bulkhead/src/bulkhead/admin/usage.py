@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from bulkhead.installation.advice import Attempt, End, Step
-from bulkhead.installation.cluster import ClusterError
-from bulkhead.installation.web_server import WebServer
-from bulkhead.steps.quantities import QuantityError, parse
+from bulkhead.admin.advice import Attempt, End, Step
+from bulkhead.kube.kubeconfig import ClusterError
+from bulkhead.kube.quantities import QuantityError, parse
 from bulkhead.steps.verdicts import Cause
 from bulkhead.steps.worker import USAGE_KEYS
+from bulkhead.webserver_api.proxy import WebServer
 
 Object = Mapping[str, Any]
 """A run or an event as GraphQL's JSON."""

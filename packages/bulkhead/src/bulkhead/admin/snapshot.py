@@ -8,8 +8,8 @@ from typing import Any, Final
 from bulkhead import names
 from bulkhead.discovery import workspace
 from bulkhead.discovery.workspace import Claim, Plan, Registration, RegistryError
-from bulkhead.installation.cluster import METADATA_ONLY, Cluster, ClusterError
-from bulkhead.installation.web_server import WebServer
+from bulkhead.kube.kubeconfig import METADATA_ONLY, Cluster, ClusterError
+from bulkhead.webserver_api.proxy import WebServer
 
 Object = Mapping[str, Any]
 """A Kubernetes object as its JSON."""

@@ -44,5 +44,5 @@ def _supply_executor() -> None:
 def _supply_io_manager() -> None:
     # Set by the team: named, so it stays.
     if _IO_MANAGER_MODULE_ENV not in os.environ:
-        os.environ[_IO_MANAGER_MODULE_ENV] = "bulkhead.object_store"
+        os.environ[_IO_MANAGER_MODULE_ENV] = "bulkhead.code_location.object_store"
         os.environ[_IO_MANAGER_ATTRIBUTE_ENV] = "object_store_io_manager"

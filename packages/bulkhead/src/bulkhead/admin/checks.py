@@ -12,9 +12,9 @@ from typing import Final
 from kubernetes.utils.quantity import parse_quantity
 
 from bulkhead import names
+from bulkhead.admin.snapshot import Contents, Snapshot
+from bulkhead.admin.workloads import Object, is_available, pods_of, why_unavailable
 from bulkhead.discovery.workspace import Registration
-from bulkhead.installation.pods import Object, is_available, pods_of, why_unavailable
-from bulkhead.installation.snapshot import Contents, Snapshot
 
 _POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
 _POD_SECURITY: Final = "restricted"

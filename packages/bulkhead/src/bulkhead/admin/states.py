@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from bulkhead.admin.snapshot import Snapshot
+from bulkhead.admin.workloads import Object, is_available, why_unavailable
 from bulkhead.discovery.workspace import Registration
-from bulkhead.installation.pods import Object, is_available, why_unavailable
-from bulkhead.installation.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

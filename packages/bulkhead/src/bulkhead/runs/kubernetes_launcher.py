@@ -30,9 +30,9 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from bulkhead import names
-from bulkhead.kubernetes_jobs import CascadingClient, run_labels, with_metadata
-from bulkhead.run_starts import StartWatch
-from bulkhead.steps.pods import StepPod
+from bulkhead.kube.jobs import CascadingClient, run_labels, with_metadata
+from bulkhead.kube.pods import StepPod
+from bulkhead.runs.starts import StartWatch
 from bulkhead.steps.verdicts import Verdict, of_run_pod
 
 # The DNS name of a Service, with or without the cluster's domain.
@@ -74,7 +74,7 @@ class NamespaceError(ValueError):
     """A run is to be launched or reached outside the namespace of its code location."""
 
 
-class NamespacedRunLauncher(K8sRunLauncher):
+class KubernetesRunLauncher(K8sRunLauncher):
     """A `K8sRunLauncher` that sets run pods apart from step pods, whatever executor makes those.
 
     Configured like `K8sRunLauncher`, and with `run_pod`. A run pod gets, each over the one before:
@@ -102,7 +102,7 @@ class NamespacedRunLauncher(K8sRunLauncher):
     @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> "NamespacedRunLauncher":
+    ) -> "KubernetesRunLauncher":
         """Make the launcher from its part of `dagster.yaml`."""
         return cls(inst_data=inst_data, **config_value)
 

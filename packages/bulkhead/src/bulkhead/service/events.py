@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Final
 
-from bulkhead.discovery.health import Pulse
-from bulkhead.kubernetes_api import KubernetesApi, KubernetesApiError
+from bulkhead.kube.api import KubernetesApi, KubernetesApiError
+from bulkhead.service.health import Pulse
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkhead import names
-from bulkhead.installation.cluster import Cluster, ClusterError
+from bulkhead.kube.kubeconfig import Cluster, ClusterError
 
 
 @dataclass(frozen=True, slots=True)

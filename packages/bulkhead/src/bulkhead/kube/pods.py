@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from bulkhead import names
-from bulkhead.steps import quantities
+from bulkhead.kube import quantities
 
 Object = Mapping[str, Any]
 

@@ -1,0 +1,1 @@
+"""Creates and upgrades the schema of the database; what `bulkhead migrate` runs."""

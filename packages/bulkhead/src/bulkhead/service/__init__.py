@@ -1,0 +1,1 @@
+"""What the services of the platform share: health server, heartbeats, Kubernetes Events."""
