@@ -16,20 +16,22 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from dagster import DagsterRun, Field, Permissive, Shape, StringSource
-from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
-from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
-from dagster._serdes import ConfigurableClassData
 from dagster_k8s import K8sRunLauncher
-from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import (
-    K8sConfigMergeBehavior,
-    UserDefinedDagsterK8sConfig,
-    get_user_defined_k8s_config,
-)
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from bulkhead import names
+from bulkhead.dagster_compat import (
+    CheckRunHealthResult,
+    ConfigurableClassData,
+    GrpcServerCodeLocationOrigin,
+    K8sConfigMergeBehavior,
+    K8sContainerContext,
+    LaunchRunContext,
+    UserDefinedDagsterK8sConfig,
+    WorkerStatus,
+    get_user_defined_k8s_config,
+)
 from bulkhead.kube.jobs import CascadingClient, run_labels, with_metadata
 from bulkhead.kube.pods import StepPod
 from bulkhead.runs.starts import StartWatch

@@ -11,7 +11,8 @@ import time
 from typing import Final
 
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
-from dagster._core.launcher import RunLauncher, WorkerStatus
+
+from bulkhead.dagster_compat import RunLauncher, WorkerStatus
 
 _log = logging.getLogger(__name__)
 

@@ -4,8 +4,14 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from dagster import Permissive
-from dagster._core.launcher import LaunchRunContext, ResumeRunContext, RunLauncher
-from dagster._serdes import ConfigurableClass, ConfigurableClassData
+
+from bulkhead.dagster_compat import (
+    ConfigurableClass,
+    ConfigurableClassData,
+    LaunchRunContext,
+    ResumeRunContext,
+    RunLauncher,
+)
 
 
 class TokenlessRunLauncher(RunLauncher, ConfigurableClass):

@@ -9,6 +9,8 @@ without a database; here a process waits for it as long as the restart of one ta
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from bulkhead.dagster_compat import has_token_provider, set_engine
+
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
@@ -45,7 +47,7 @@ def keep_connections(instance: "DagsterInstance", most: int) -> None:
     ]
     for storage in storages:
         url = getattr(storage, "postgres_url", None)
-        if not url or getattr(storage, "_token_provider", None):
+        if not url or has_token_provider(storage):
             continue
         if url not in engines:
             from sqlalchemy import create_engine, event
@@ -59,7 +61,7 @@ def keep_connections(instance: "DagsterInstance", most: int) -> None:
                 pool_pre_ping=True,
             )
             event.listen(engines[url], "do_connect", _connect_patiently)
-        storage._engine = engines[url]  # noqa: SLF001 - there is no other way in
+        set_engine(storage, engines[url])
 
 
 def _connect_patiently(dialect: Any, _record: object, args: Any, kwargs: Any) -> Any:  # noqa: ANN401

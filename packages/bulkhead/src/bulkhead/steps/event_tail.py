@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, EventLogRecord
-from dagster._core.event_api import EventLogCursor
+
+from bulkhead.dagster_compat import EventLogCursor
 
 # From being numbered to being seen it takes one write to the disk of the database.
 _LATE_SECONDS: Final = 10.0

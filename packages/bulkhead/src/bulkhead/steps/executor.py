@@ -2,8 +2,8 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from dagster import (
     DagsterEvent,
@@ -11,24 +11,25 @@ from dagster import (
     DagsterUnmetExecutorRequirementsError,
     MetadataValue,
 )
-from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._core.events import EngineEventData
-from dagster._core.execution.context.system import IStepContext
-from dagster._core.execution.plan.objects import (
+from dagster_k8s import K8sRunLauncher
+
+from bulkhead.dagster_compat import (
+    DagsterExecutionInterruptedError,
+    EngineEventData,
     ErrorSource,
+    IStepContext,
+    K8sContainerContext,
+    KnownExecutionState,
+    RetryMode,
+    SerializableErrorInfo,
+    StepDelegatingExecutor,
+    StepDependencyConfig,
     StepFailureData,
     StepRetryData,
+    UserDefinedDagsterK8sConfig,
     UserFailureData,
+    own_failure_or_retry,
 )
-from dagster._core.execution.plan.state import KnownExecutionState
-from dagster._core.execution.retries import RetryMode
-from dagster._core.execution.step_dependency_config import StepDependencyConfig
-from dagster._core.executor.step_delegating import StepDelegatingExecutor
-from dagster_k8s import K8sRunLauncher
-from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import UserDefinedDagsterK8sConfig
-from dagster_shared.error import SerializableErrorInfo
-
 from bulkhead.kube.quantities import exact_bytes, parse_bytes
 from bulkhead.steps.connections import keep_connections
 from bulkhead.steps.event_tail import EventTail
@@ -46,10 +47,7 @@ _MOST_CONNECTIONS = 4
 # What the cluster ended is not started again in the same breath: it may be about to end more.
 _INFRASTRUCTURE_WAIT_SECONDS = 1
 
-_DAGSTERS_OWN: Callable[..., DagsterEvent] = (
-    getattr(StepDelegatingExecutor, "log_failure_or_retry_event_after_error", None)
-    or cast("Any", StepDelegatingExecutor).get_failure_or_retry_event_after_error
-)
+_DAGSTERS_OWN = own_failure_or_retry(StepDelegatingExecutor)
 
 
 def kubernetes_executor(

@@ -13,19 +13,20 @@ from dagster import (
     Shape,
     executor,
 )
-from dagster._core.definitions.executor_definition import (
+
+from bulkhead.dagster_compat import (
     IN_PROC_CONFIG,
     MULTI_PROC_CONFIG,
     ExecutorRequirement,
+    get_retries_config,
+    get_step_dependency_config_field,
+    get_tag_concurrency_limits_config,
     in_process_executor,
     multiple_process_executor_requirements,
 )
-from dagster._core.execution.retries import get_retries_config
-from dagster._core.execution.step_dependency_config import get_step_dependency_config_field
-from dagster._core.execution.tags import get_tag_concurrency_limits_config
 
 if TYPE_CHECKING:
-    from dagster._core.executor.base import Executor
+    from bulkhead.dagster_compat import Executor
 
 # The shape of a `dagster-k8s/config` tag. dagster_k8s has the same; importing it here would make
 # every step pod import the Kubernetes client.

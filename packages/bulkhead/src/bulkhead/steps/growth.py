@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from dagster import DagsterEvent
-from dagster._core.events import EngineEventData
-from dagster._core.execution.context.system import IStepContext
 
+from bulkhead.dagster_compat import EngineEventData, IStepContext
 from bulkhead.kube.pods import StepPod
 from bulkhead.kube.quantities import exact_bytes
 from bulkhead.steps.ceiling import Ceiling

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 
 from dagster import DagsterEvent, MetadataValue
-from dagster._core.events import EngineEventData
-from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHandlerContext
-from dagster_k8s.executor import K8sStepHandler
-from dagster_k8s.job import get_k8s_job_name
 
 from bulkhead import names
+from bulkhead.dagster_compat import (
+    CheckStepHealthResult,
+    EngineEventData,
+    K8sStepHandler,
+    StepHandlerContext,
+    get_k8s_job_name,
+)
 from bulkhead.kube.pods import StepPod
 from bulkhead.kube.quantities import QuantityError, parse_bytes
 from bulkhead.steps import manifest, verdicts

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from dagster import DagsterEvent, DagsterEventType, MetadataValue
-from dagster._core.events import EngineEventData
 
+from bulkhead.dagster_compat import EngineEventData
 from bulkhead.steps.verdicts import Cause
 
 GROWN_KEY: Final = "bulkhead/grown_to"

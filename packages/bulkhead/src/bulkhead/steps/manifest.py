@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from dagster._core.executor.step_delegating import StepHandlerContext
-from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import (
+from bulkhead import names
+from bulkhead.dagster_compat import (
+    K8sContainerContext,
+    StepHandlerContext,
     UserDefinedDagsterK8sConfig,
     construct_dagster_k8s_job,
     get_user_defined_k8s_config,
 )
-
-from bulkhead import names
 from bulkhead.kube.jobs import run_labels, with_metadata
 from bulkhead.steps.resources import StepResources
 from bulkhead.steps.worker import COMMAND, REPEATS_ENV

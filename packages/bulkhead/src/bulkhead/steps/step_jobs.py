@@ -11,11 +11,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from dagster_k8s.client import DagsterKubernetesClient
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from bulkhead import names
+from bulkhead.dagster_compat import DagsterKubernetesClient
 from bulkhead.kube import quantities
 from bulkhead.kube.jobs import HTTP_NOT_FOUND, CascadingClient
 from bulkhead.kube.pods import StepPod

@@ -25,9 +25,8 @@ from bulkhead.steps.usage import Usage, UsageMeter
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
-    from dagster._core.execution.plan.state import KnownExecutionState
-    from dagster._core.instance import InstanceRef
-    from dagster._grpc.types import ExecuteStepArgs
+
+    from bulkhead.dagster_compat import ExecuteStepArgs, InstanceRef, KnownExecutionState
 
 COMMAND: Final = ["python", "-m", "bulkhead.steps.worker"]
 """What a step's pod runs; its arguments come as `DAGSTER_COMPRESSED_EXECUTE_STEP_ARGS`."""
@@ -54,7 +53,7 @@ def main() -> None:
     meter.start()
     provide_instance_settings()
 
-    from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handlers
+    from bulkhead.dagster_compat import capture_interrupts, setup_interrupt_handlers
 
     setup_interrupt_handlers()
     with capture_interrupts():
@@ -95,9 +94,11 @@ def open_instance(ref: "InstanceRef") -> "DagsterInstance":
 
 
 def _run(meter: UsageMeter) -> int:
-    from dagster._core.errors import DagsterExecutionInterruptedError
-    from dagster._grpc.types import ExecuteStepArgs
-    from dagster._serdes import deserialize_value
+    from bulkhead.dagster_compat import (
+        DagsterExecutionInterruptedError,
+        ExecuteStepArgs,
+        deserialize_value,
+    )
 
     packed = base64.b64decode(os.environ[_ARGUMENTS_ENV])
     args = deserialize_value(zlib.decompress(packed).decode(), ExecuteStepArgs)
@@ -124,12 +125,14 @@ def _execute(
     args: "ExecuteStepArgs", instance: "DagsterInstance", run: "DagsterRun", step_key: str
 ) -> None:
     """Do what `dagster._cli.api` does for a step, and with an error that is not the code's."""
-    from dagster import DagsterEvent, MetadataValue
-    from dagster._core.errors import DagsterExecutionInterruptedError
-    from dagster._core.events import EngineEventData
-    from dagster._core.execution.context_creation_job import create_context_free_log_manager
-    from dagster._core.storage.dagster_run import DagsterRunStatus
-    from dagster._utils.error import serializable_error_info_from_exc_info
+    from dagster import DagsterEvent, DagsterRunStatus, MetadataValue
+
+    from bulkhead.dagster_compat import (
+        DagsterExecutionInterruptedError,
+        EngineEventData,
+        create_context_free_log_manager,
+        serializable_error_info_from_exc_info,
+    )
 
     location = run.remote_job_origin.location_name if run.remote_job_origin else None
     instance.inject_env_vars(location)
@@ -183,8 +186,11 @@ def _is_first_of_its_attempt(
 
 
 def _run_plan(args: "ExecuteStepArgs", instance: "DagsterInstance", run: "DagsterRun") -> None:
-    from dagster._core.execution.api import create_execution_plan, execute_plan_iterator
-    from dagster._utils.hosted_user_process import recon_job_from_origin
+    from bulkhead.dagster_compat import (
+        create_execution_plan,
+        execute_plan_iterator,
+        recon_job_from_origin,
+    )
 
     load_data = None
     if run.has_repository_load_data:
@@ -240,8 +246,9 @@ def _ended_steps_left_to_the_run(instance: "DagsterInstance", run_id: str) -> Ge
     Dagster would write a failure; but the pod may have been evicted or its node be drained, and
     then the step is to be repeated. A run that is being cancelled is another thing.
     """
-    from dagster._core.execution.plan.objects import ErrorSource, StepFailureData
-    from dagster._core.storage.dagster_run import DagsterRunStatus
+    from dagster import DagsterRunStatus
+
+    from bulkhead.dagster_compat import ErrorSource, StepFailureData
 
     handle = instance.handle_new_event
 
@@ -263,9 +270,9 @@ def _ended_steps_left_to_the_run(instance: "DagsterInstance", run_id: str) -> Ge
 def _report(usage: Usage, instance: "DagsterInstance", run: "DagsterRun", step_key: str) -> None:
     """Write down what the step used; a step is not failed for want of these figures."""
     from dagster import DagsterError
-    from dagster._core.events import EngineEventData
     from sqlalchemy.exc import SQLAlchemyError
 
+    from bulkhead.dagster_compat import EngineEventData
     from bulkhead.kube.quantities import readable_bytes
 
     if usage.peak_memory is None or usage.cpu_seconds is None:
