@@ -11,7 +11,6 @@ one in which the platform reaches the code server.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -24,7 +23,6 @@ from bulkhead import names
 from bulkhead.dagster_compat import (
     CheckRunHealthResult,
     ConfigurableClassData,
-    GrpcServerCodeLocationOrigin,
     K8sConfigMergeBehavior,
     K8sContainerContext,
     LaunchRunContext,
@@ -34,12 +32,9 @@ from bulkhead.dagster_compat import (
 )
 from bulkhead.kube.jobs import CascadingClient, run_labels, with_metadata
 from bulkhead.kube.pods import StepPod
+from bulkhead.kube.service_dns import namespace_of_code_server
 from bulkhead.runs.starts import StartWatch
-from bulkhead.steps.verdicts import Verdict, of_run_pod
-
-# The DNS name of a Service, with or without the cluster's domain.
-# https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
-_SERVICE_HOST = re.compile(r"[^.]+\.(?P<namespace>[^.]+)\.svc(\..+)?")
+from bulkhead.steps import diagnosis, sentences
 
 _RUN_POD = Field(
     Shape(
@@ -139,7 +134,7 @@ class KubernetesRunLauncher(K8sRunLauncher):
             self._tag_context(dagster_run),
         ):
             context = context.merge(laid_over)
-        namespace = _namespace_of_code_server(dagster_run)
+        namespace = namespace_of_code_server(dagster_run)
         if namespace:
             _refuse_other_namespaces(dagster_run, context, namespace)
             context = context.merge(K8sContainerContext(namespace=namespace))
@@ -155,11 +150,11 @@ class KubernetesRunLauncher(K8sRunLauncher):
         health = super().check_run_worker_health(run)
         if health.status not in {WorkerStatus.FAILED, WorkerStatus.UNKNOWN}:
             return health
-        verdict = self._verdict(run)
-        return health._replace(msg=verdict.sentence) if verdict else health
+        sentence = self._end_of_run_pod(run)
+        return health._replace(msg=sentence) if sentence else health
 
-    def _verdict(self, run: DagsterRun) -> Verdict | None:
-        """Return what the newest of the run's own pods ended of; None while it has not."""
+    def _end_of_run_pod(self, run: DagsterRun) -> str | None:
+        """Return why the newest of the run's own pods ended; None while it has not."""
         namespace = self.get_container_context_for_run(run).namespace
         try:
             response = self._api_client.core_api.list_namespaced_pod(
@@ -174,7 +169,7 @@ class KubernetesRunLauncher(K8sRunLauncher):
             return None
         newest = max(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""))
         pod = StepPod(newest)
-        return of_run_pod(pod) if pod.is_over else None
+        return sentences.of_run_pod(diagnosis.of_ended_pod(pod, "")) if pod.is_over else None
 
     def _run_pod_extras(self) -> K8sContainerContext:
         extras = ("security_context", "volumes", "volume_mounts")
@@ -202,17 +197,6 @@ class KubernetesRunLauncher(K8sRunLauncher):
         return context.validate_user_k8s_config_for_run(
             self.only_allow_user_defined_k8s_config_fields, self.only_allow_user_defined_env_vars
         )
-
-
-def _namespace_of_code_server(run: DagsterRun) -> str | None:
-    """Return the namespace in which the platform reaches the run's code server, if it tells."""
-    if not run.remote_job_origin:
-        return None
-    origin = run.remote_job_origin.repository_origin.code_location_origin
-    if not isinstance(origin, GrpcServerCodeLocationOrigin):
-        return None
-    match = _SERVICE_HOST.fullmatch(origin.host)
-    return match["namespace"] if match else None
 
 
 def _refuse_other_namespaces(run: DagsterRun, context: K8sContainerContext, allowed: str) -> None:
