@@ -95,9 +95,9 @@ def waiting(pod: StepPod) -> Verdict | None:
             "start_error",
             Cause.CANNOT_START,
             "The container of step no_python cannot start (StartError): failed to create "
-            "containerd task: failed to create shim task: OCI runtime create failed: runc create failed: unable to "
-            'start container process: exec: "python-of-another-image": executable file not found '
-            "in $PATH.",
+            "containerd task: failed to create shim task: OCI runtime create failed: runc create "
+            'failed: unable to start container process: exec: "python-of-another-image": '
+            "executable file not found in $PATH.",
         ),
     ],
     ids=str,

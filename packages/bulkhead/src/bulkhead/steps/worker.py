@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from bulkhead import names
 from bulkhead.steps import growth_channel, supervisor
-from bulkhead.steps.put_off import put_off, put_off_init
+from bulkhead.steps.deferred_imports import defer, defer_init
 from bulkhead.steps.usage import Usage, UsageMeter
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def open_instance(ref: "InstanceRef") -> "DagsterInstance":
 
     from bulkhead.steps.connections import keep_connections
 
-    put_off_init("dagster._daemon")
-    with put_off("alembic"):
+    defer_init("dagster._daemon")
+    with defer("alembic"):
         instance = DagsterInstance.from_ref(ref)
         keep_connections(instance, _MOST_CONNECTIONS)
     return instance
