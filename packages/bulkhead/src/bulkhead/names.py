@@ -51,7 +51,7 @@ RUN_ID_LABEL: Final = "bulkhead.dev/run-id"
 STEP_KEY_LABEL: Final = "bulkhead.dev/step-key"
 STEP_KEY_ANNOTATION: Final = "bulkhead.dev/step-key"
 IMAGE_ANNOTATION: Final = "bulkhead.dev/image"
-NUDGE_ANNOTATION: Final = "bulkhead.dev/nudged"
+RETRIGGERED_ANNOTATION: Final = "bulkhead.dev/retriggered"
 STEP_RESOURCES_TAG: Final = "bulkhead.dev/step-resources"
 
 PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
@@ -118,11 +118,6 @@ def object_store(release: str = PLATFORM_NAMESPACE) -> str:
 def registry(release: str = PLATFORM_NAMESPACE) -> str:
     """Return the name of the ConfigMap that registers the code locations."""
     return f"{release}-code-locations"
-
-
-def location_namespace(location: str) -> str:
-    """Return the namespace of a code location for which the admin names no other."""
-    return f"bulkhead-{location}"
 
 
 def label_value(step_key: str) -> str:
