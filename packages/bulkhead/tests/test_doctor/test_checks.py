@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from bulkhead.admin.checks import Level
+from bulkhead.admin.findings import Level
+from bulkhead.kube.pods import IMAGE_REASONS, START_REASONS
 
 
 def test_a_healthy_installation_has_nothing_to_complain_of(installation: Any) -> None:
@@ -125,7 +126,8 @@ def test_a_wall_that_is_missing_is_named(installation: Any, kind: str, missing: 
 
 
 @pytest.mark.parametrize(
-    ("used", "says"), [("7800Mi", "nearly full: 7800Mi of 8Gi (95%)"), ("8Gi", "full: 8Gi of 8Gi")]
+    ("used", "says"),
+    [("7800Mi", "nearly full: 7800Mi of 8Gi (95%) is in use"), ("8Gi", "full: 8Gi of 8Gi")],
 )
 def test_a_quota_that_is_nearly_full_is_a_warning(installation: Any, used: str, says: str) -> None:
     installation.of("resourcequotas")[0]["status"]["used"]["limits.memory"] = used
@@ -155,10 +157,11 @@ def break_pod(installation: Any, waiting: dict[str, Any], **container: Any) -> N
     status["containerStatuses"][0].update(ready=False, state={"waiting": waiting}, **container)
 
 
+@pytest.mark.parametrize("reason", sorted(IMAGE_REASONS))
 def test_an_image_that_cannot_be_pulled_is_named_with_the_registry_s_answer(
-    installation: Any,
+    installation: Any, reason: str
 ) -> None:
-    break_pod(installation, {"reason": "ImagePullBackOff", "message": "manifest unknown"})
+    break_pod(installation, {"reason": reason, "message": "manifest unknown"})
     sentence = installation.complaint().sentence
     assert (
         "the image registry/image of pod hello-abc cannot be pulled: manifest unknown" in sentence
@@ -169,14 +172,27 @@ def test_a_crash_loop_is_named_with_its_end_and_the_log_to_read(installation: An
     last = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
     break_pod(installation, {"reason": "CrashLoopBackOff"}, lastState=last, restartCount=4)
     sentence = installation.complaint().sentence
+    assert "container main of pod hello-abc keeps restarting" in sentence
     assert "OOMKilled, exit code 137, 4 restarts" in sentence
     assert "kubectl -n bulkhead-hello logs hello-abc -c main --previous" in sentence
 
 
-def test_a_pod_that_a_missing_secret_holds_back_is_named(installation: Any) -> None:
-    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "shop" not found'}
-    break_pod(installation, waiting)
-    assert 'cannot be made: secret "shop" not found' in installation.complaint().sentence
+@pytest.mark.parametrize("reason", sorted(START_REASONS))
+def test_a_container_that_cannot_start_is_named_with_reason_and_message(
+    installation: Any, reason: str
+) -> None:
+    break_pod(installation, {"reason": reason, "message": 'secret "shop" not found'})
+    assert (
+        f'container main of pod hello-abc cannot start ({reason}): secret "shop" not found'
+        in installation.complaint().sentence
+    )
+
+
+def test_every_reason_without_a_message_is_still_named(installation: Any) -> None:
+    break_pod(installation, {"reason": "PreStartHookError"})
+    assert installation.complaint().sentence.endswith("cannot start (PreStartHookError)")
+    break_pod(installation, {"reason": "RegistryUnavailable"})
+    assert installation.complaint().sentence.endswith("cannot be pulled: RegistryUnavailable")
 
 
 def test_a_pod_that_cannot_be_scheduled_is_named_with_the_reason(installation: Any) -> None:
@@ -198,7 +214,9 @@ def test_pods_that_the_quota_rejects_are_named(installation: Any) -> None:
         }
     )
     installation.of("pods").clear()
-    assert "cannot be made: exceeded quota: bulkhead" in installation.complaint().sentence
+    assert (
+        "its pods cannot be created: exceeded quota: bulkhead" in installation.complaint().sentence
+    )
 
 
 def test_a_rollout_that_the_controller_has_not_seen_is_not_called_good(installation: Any) -> None:
@@ -217,7 +235,7 @@ def test_a_load_error_is_shown_in_one_line(installation: Any) -> None:
 
 def test_a_location_that_the_web_server_does_not_know_is_a_problem(installation: Any) -> None:
     installation.graphql["workspace"]["locationEntries"].clear()
-    assert "does not know it" in installation.complaint().sentence
+    assert "does not list it" in installation.complaint().sentence
 
 
 def test_a_claim_that_is_refused_is_a_problem(installation: Any) -> None:
