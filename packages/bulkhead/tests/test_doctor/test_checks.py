@@ -23,7 +23,7 @@ def test_external_stores_are_no_complaint(installation: Any) -> None:
     assert installation.complaints() == []
 
 
-def test_a_wrong_release_name_is_said_so(installation: Any) -> None:
+def test_a_wrong_release_name_is_a_problem_with_a_hint(installation: Any) -> None:
     installation.of("deployments", "bulkhead").clear()
     complaints = installation.complaints()
     assert "no Deployment bulkhead-webserver in namespace bulkhead" in complaints[0].sentence
@@ -65,11 +65,11 @@ def test_a_workspace_sync_that_is_not_ready_is_a_problem(installation: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("codeLocations: [", "not YAML"), ("nothing: 1", "no key codeLocations")]
+    ("text", "message"), [("codeLocations: [", "not YAML"), ("nothing: 1", "no key codeLocations")]
 )
-def test_a_malformed_registry_is_a_problem(installation: Any, text: str, says: str) -> None:
+def test_a_malformed_registry_is_a_problem(installation: Any, text: str, message: str) -> None:
     installation.of("configmaps", "bulkhead")[0]["data"]["registry.yaml"] = text
-    assert says in installation.complaint().sentence
+    assert message in installation.complaint().sentence
 
 
 def test_a_missing_registry_is_a_problem(installation: Any) -> None:
@@ -85,7 +85,7 @@ def test_a_daemon_loop_without_heartbeat_is_a_problem(installation: Any) -> None
     assert "no connection to the database" in complaint.sentence
 
 
-def test_a_web_server_that_cannot_be_asked_is_a_warning_and_the_rest_is_checked(
+def test_a_web_server_that_does_not_answer_is_a_warning_and_the_rest_is_checked(
     installation: Any,
 ) -> None:
     installation.answers = {k: v for k, v in installation.answers.items() if "proxy" not in k}
@@ -126,14 +126,16 @@ def test_a_wall_that_is_missing_is_named(installation: Any, kind: str, missing: 
 
 
 @pytest.mark.parametrize(
-    ("used", "says"),
+    ("used", "message"),
     [("7800Mi", "nearly full: 7800Mi of 8Gi (95%) is in use"), ("8Gi", "full: 8Gi of 8Gi")],
 )
-def test_a_quota_that_is_nearly_full_is_a_warning(installation: Any, used: str, says: str) -> None:
+def test_a_quota_that_is_nearly_full_is_a_warning(
+    installation: Any, used: str, message: str
+) -> None:
     installation.of("resourcequotas")[0]["status"]["used"]["limits.memory"] = used
     complaint = installation.complaint()
     assert complaint.level is Level.WARNING
-    assert says in complaint.sentence
+    assert message in complaint.sentence
     assert "codeLocations.hello.quota" in complaint.advice
 
 

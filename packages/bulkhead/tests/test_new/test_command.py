@@ -208,10 +208,10 @@ def test_a_directory_that_may_not_be_written_to_is_named(
 
 
 def test_the_help_says_what_a_name_is_and_gives_an_example(bulkhead: Bulkhead) -> None:
-    said = " ".join(bulkhead("new", "--help").output.split())
-    assert f"1 to {location_name.LONGEST} lower-case letters, digits and dashes" in said
-    assert "bulkhead new forecasts" in said
-    assert "[default: user_code]" in said
+    help_text = " ".join(bulkhead("new", "--help").output.split())
+    assert f"1 to {location_name.LONGEST} lower-case letters, digits and dashes" in help_text
+    assert "bulkhead new forecasts" in help_text
+    assert "[default: user_code]" in help_text
     assert "Create a new code location." in bulkhead("--help").output
 
 

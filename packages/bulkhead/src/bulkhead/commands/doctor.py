@@ -44,7 +44,7 @@ def _show(findings: "Sequence[Finding]") -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from bulkhead.admin.findings import Level
+    from bulkhead.admin.findings import PLATFORM, Level
 
     marks = {
         Level.OK: ("✓", "green"),
@@ -53,7 +53,7 @@ def _show(findings: "Sequence[Finding]") -> None:
     }
     console = Console()
     subject = None
-    for finding in sorted(findings, key=lambda each: (each.subject != "platform", each.subject)):
+    for finding in sorted(findings, key=lambda each: (each.subject != PLATFORM, each.subject)):
         if finding.subject != subject:
             subject = finding.subject
             console.print(Text(subject, style="bold"))
