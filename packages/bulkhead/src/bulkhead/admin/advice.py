@@ -8,15 +8,14 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from bulkhead.kube.quantities import MIB, readable_bytes
-from bulkhead.steps.resources import SMALLEST_MEMORY
+from bulkhead.steps.resources import SUGGESTED_MEMORY
 
 FEWEST_SAMPLES: Final = 3
 """With fewer samples there is no suggestion."""
 
 _ROUNDED_TO: Final = 16 * MIB
-# A suggestion is a fifth more than the largest use. It leaves at least 48Mi to the step's own code.
+# A suggestion is a fifth more than the largest use.
 _HEADROOM_DIVISOR: Final = 5
-_SMALLEST: Final = SMALLEST_MEMORY + 48 * MIB
 
 # CPU time counts from the start of the container, the step's duration from the start of Python, two
 # seconds later. So the figure of a short step would be too high.
@@ -170,7 +169,7 @@ def _suggested_memory(attempts: Sequence[Attempt]) -> int:
     largest = max(each.memory for each in attempts)
     oom = max((each.memory for each in attempts if each.end is End.OUT_OF_MEMORY), default=0)
     succeeded = max((each.memory for each in attempts if each.end is End.SUCCEEDED), default=0)
-    enough = max(largest + largest // _HEADROOM_DIVISOR, _SMALLEST)
+    enough = max(largest + largest // _HEADROOM_DIVISOR, SUGGESTED_MEMORY)
     if oom >= succeeded:  # no attempt shows how much is enough
         enough = max(enough, 2 * oom)
     return -(-enough // _ROUNDED_TO) * _ROUNDED_TO
