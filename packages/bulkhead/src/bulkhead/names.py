@@ -51,7 +51,7 @@ RUN_ID_LABEL: Final = "bulkhead.dev/run-id"
 STEP_KEY_LABEL: Final = "bulkhead.dev/step-key"
 STEP_KEY_ANNOTATION: Final = "bulkhead.dev/step-key"
 IMAGE_ANNOTATION: Final = "bulkhead.dev/image"
-NUDGE_ANNOTATION: Final = "bulkhead.dev/nudged"
+RETRIGGERED_ANNOTATION: Final = "bulkhead.dev/retriggered"
 STEP_RESOURCES_TAG: Final = "bulkhead.dev/step-resources"
 
 PART_OF_LABEL: Final = "app.kubernetes.io/part-of"

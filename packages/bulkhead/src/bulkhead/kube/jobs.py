@@ -6,9 +6,10 @@ its steps, owned by the run's.
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from dagster import DagsterRun
+from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
 from bulkhead import names
@@ -51,6 +52,11 @@ class CascadingClient(DagsterKubernetesClient):
                 return False
             raise
         return True
+
+
+def plain_object(model: Any) -> dict[str, Any]:  # noqa: ANN401 - the package carries no types
+    """Return an object of the `kubernetes` package, such as a V1Job, as the API's JSON has it."""
+    return cast("dict[str, Any]", ApiClient().sanitize_for_serialization(model))
 
 
 def run_labels(run: DagsterRun) -> dict[str, str]:

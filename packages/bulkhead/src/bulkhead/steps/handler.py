@@ -15,6 +15,7 @@ from bulkhead.dagster_compat import (
     StepHandlerContext,
     get_k8s_job_name,
 )
+from bulkhead.kube.api import KubernetesApi
 from bulkhead.kube.pods import StepPod
 from bulkhead.kube.quantities import QuantityError, parse_bytes
 from bulkhead.steps import manifest, verdicts
@@ -252,7 +253,7 @@ class IsolatedStepHandler(K8sStepHandler):
             self._tell(launch, verdict, context)
             if time.monotonic() >= launch.next_try:
                 launch.next_try = time.monotonic() + _NUDGE_SECONDS
-                jobs.nudge(launch.job_name)
+                jobs.retrigger(launch.job_name)
             return self._patiently(launch, verdict)
         if time.monotonic() - launch.looked_up < _LOOK_UP_SECONDS:
             return None
@@ -366,10 +367,12 @@ class IsolatedStepHandler(K8sStepHandler):
                 context, self._executor_container_context, StepResources(), {}, None
             )
             namespace = cast("str", settings.namespace)
-            jobs = StepJobs(self._api_client, namespace)
+            configuration = self._api_client.core_api.api_client.configuration
+            api = KubernetesApi.of_configuration(configuration)
+            jobs = StepJobs(api, namespace)
             run_id = context.execute_step_args.run_id
             watch = StepWatch(
-                jobs.core_api,
+                api,
                 namespace,
                 f"{names.RUN_ID_LABEL}={run_id},{names.STEP_KEY_LABEL}",
             )
