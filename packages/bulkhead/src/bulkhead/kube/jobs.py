@@ -1,4 +1,4 @@
-"""What the run launcher and the step executor share: how Jobs are labelled and deleted.
+"""What the run launcher and the step executor share: labels, owners and deletion of Jobs.
 
 Both work on Jobs that belong to one run: the launcher makes the run's Job, the executor the Jobs of
 its steps, owned by the run's.
@@ -63,8 +63,8 @@ def run_labels(run: DagsterRun) -> dict[str, str]:
     """Return our labels of every Job and pod of a run.
 
     The code location is the one that the platform knows the run by, not one that its code claims.
-    Only a run that was launched by hand, without a web server or daemon, has none; there the pod's
-    own setting stands in.
+    Only a run that was launched by hand, without a web server or daemon, has none; then it is the
+    code location of this pod.
     """
     labels = {names.RUN_ID_LABEL: run.run_id}
     location = (
