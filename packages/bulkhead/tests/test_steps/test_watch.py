@@ -17,6 +17,7 @@ from packages.bulkhead.tests.waiting import wait_until
 from bulkhead import names
 from bulkhead.kube import list_watch
 from bulkhead.kube.api import KubernetesApi
+from bulkhead.steps import watch
 from bulkhead.steps.watch import StepWatch
 
 Object = dict[str, Any]
@@ -273,6 +274,36 @@ def test_a_pod_that_is_gone_stays_gone_however_often_the_rest_is_listed(
         wait_until(lambda lists=lists: api.count(PODS, LIST) == lists and api.is_watched(PODS))
     assert steps.pod("a").is_gone
     assert steps.pod("a").ending.reason == "OOMKilled"
+
+
+def test_a_list_in_pages_is_read_to_its_end(steps: StepWatch, api: Any) -> None:
+    api.longest_page = 2
+    for number in range(5):
+        api.put(PODS, pod(f"job-{number}", COMPLETED))
+    follow(steps, api)
+    assert len(steps.ended()) == 5
+    api.remove(PODS, uid("job-4"))
+    api.cut_watches(PODS)
+    wait_until(lambda: steps.pod("job-4").is_gone)
+    assert not any(steps.pod(f"job-{number}").is_gone for number in range(4))
+
+
+def test_an_object_that_nobody_thought_of_does_not_make_a_run_blind(
+    steps: StepWatch, api: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watch, "_RESTART_SECONDS", 0.05)
+    follow(steps, api)
+    strange = pod("a", RUNNING)
+    strange["metadata"]["ownerReferences"] = [{"kind": "Job"}]
+    api.send(
+        PODS,
+        fake.line(
+            "ADDED", {**strange, "metadata": {**strange["metadata"], "resourceVersion": "1000"}}
+        ),
+    )
+    wait_until(lambda: "The watch on the steps of this run failed" in caplog.text)
+    api.put(PODS, pod("b", COMPLETED))
+    wait_until(lambda: steps.ended() == {"b"})
 
 
 def test_an_api_server_that_is_away_at_the_start_is_waited_for(steps: StepWatch, api: Any) -> None:
