@@ -216,7 +216,7 @@ def test_a_list_that_breaks_off_after_its_first_page_removes_nothing_of_it(world
     for name in ("step-1", "step-2"):
         world.platform.put(world.job(name, "ns", name))
     world.platform.largest_page = 1
-    world.platform.put(world.job("nonsense", "ns", "run-3"))["status"] = {"conditions": [1]}
+    world.platform.put(world.job("invalid", "ns", "run-3"))["status"] = {"conditions": [1]}
     running = world.start(grace=0)
     world.wait_until(lambda: running.retrying)
     world.wait_for_looks(5)

@@ -52,7 +52,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GraphQLClient]:
                 return False
             return len(found) == 2 and not any(each.is_loading for each in found.values())
 
-        wait_until(is_loaded, 60)
+        wait_until(is_loaded, 120)
         yield made
 
 

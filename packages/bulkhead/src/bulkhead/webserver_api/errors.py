@@ -1,4 +1,4 @@
-"""What can go wrong when the web server is asked for something."""
+"""The ways in which a request to the web server can fail."""
 
 
 class WebServerError(Exception):
