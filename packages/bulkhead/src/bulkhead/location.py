@@ -2,26 +2,26 @@
 
     dagster api grpc --module-name bulkhead.location …
 
-Importing it imports the team's own code, found through the `BULKHEAD_DEFINITIONS_*` settings, and
-puts what Dagster would load from there into this module's namespace, object for object. Dagster
-then finds it here as it would have found it there: nothing is copied or rebuilt, so nothing of the
-team's metadata, schedules, checks or component tree can get lost.
+Importing it imports the team's own code, which the `BULKHEAD_DEFINITIONS_*` settings name, and puts
+the objects that Dagster would load from there into this module's namespace. Dagster then finds the
+same objects here. Nothing is copied or rebuilt, so nothing of the team's metadata, schedules,
+checks or component tree is lost.
 
-Where the platform is (`BULKHEAD_CODE_LOCATION` is set), jobs that name no executor run each step in
-a pod of its own, and values of jobs that name no IO manager go to the object store. On a laptop
-(`dagster dev -m bulkhead.location`) Dagster's own defaults stay. Here as there, a step that asks
-for resources that make no sense is a load error that names the op.
+On the platform (`BULKHEAD_CODE_LOCATION` is set), jobs that name no executor run each step in its
+own pod, and values of jobs that name no IO manager go to the object store. On a laptop
+(`dagster dev -m bulkhead.location`) Dagster's own defaults stay. In both places, a step that
+requests invalid resources is a load error that names the op.
 """
 
 import os
 
 from bulkhead import names
-from bulkhead.code_location.checks import refuse_nonsense
+from bulkhead.code_location.checks import reject_invalid_resources
 from bulkhead.code_location.defaults import supply_defaults
 from bulkhead.code_location.target import load_targets
 
 if os.environ.get(names.CODE_LOCATION_ENV):
     supply_defaults()
 
-refuse_nonsense()
+reject_invalid_resources()
 globals().update(load_targets())

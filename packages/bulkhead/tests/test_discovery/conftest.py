@@ -217,7 +217,8 @@ class FakeWebServer:
     read: Callable[[], list[dict[str, Any]]]
     known: list[dict[str, Any]] = field(default_factory=list)
     reloads: int = 0
-    loaded_anew: list[str] = field(default_factory=list)
+    reloaded: list[str] = field(default_factory=list)
+    answer_to_reload: str = "WorkspaceLocationEntry"
     broken: bool = False
 
     def __post_init__(self) -> None:
@@ -234,14 +235,15 @@ class FakeWebServer:
         class Handler(JsonHandler):
             def do_POST(self) -> None:
                 body = self.body()
+                if "reloadRepositoryLocation" in body["query"]:
+                    web_server.reloaded.append(body["variables"]["name"])
+                    answer = {"__typename": web_server.answer_to_reload, "message": "no"}
+                    self.answer({"data": {"location": answer}})
+                    return
                 if web_server.broken:
                     self.answer(
-                        {"data": {"answer": {"__typename": "PythonError", "message": "no"}}}
+                        {"data": {"workspace": {"__typename": "PythonError", "message": "no"}}}
                     )
-                    return
-                if "reloadRepositoryLocation" in body["query"]:
-                    web_server.loaded_anew.append(body["variables"]["name"])
-                    self.answer({"data": {"answer": {"__typename": "WorkspaceLocationEntry"}}})
                     return
                 if body["query"].startswith("mutation"):
                     web_server.reloads += 1
@@ -257,7 +259,7 @@ class FakeWebServer:
                     for each in web_server.known
                 ]
                 self.answer(
-                    {"data": {"answer": {"__typename": "Workspace", "locationEntries": entries}}}
+                    {"data": {"workspace": {"__typename": "Workspace", "locationEntries": entries}}}
                 )
 
         self._server = serve(Handler, self._port)

@@ -1,4 +1,4 @@
-"""The questions that workspace-sync asks are the ones that Dagster's own web server answers."""
+"""workspace-sync against Dagster's own web server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from packages.bulkhead.tests.dagster_web_server import dagster_web_server
 
-from bulkhead.discovery.workspace import render
-from bulkhead.webserver_api.client import WebServer
-from bulkhead.webserver_api.location import Location
+from bulkhead.discovery.workspace_file import render
+from bulkhead.webserver_api import workspace
+from bulkhead.webserver_api.client import GraphQLClient
+from bulkhead.webserver_api.transports import DirectTransport
+from bulkhead.webserver_api.workspace import Location
 
 
 @pytest.fixture
@@ -27,9 +29,9 @@ def test_a_web_server_started_without_locations_gets_them_and_loses_them_again(
     world.register(hello="ns")
     running = world.start(web_server)  # before the web server answers: it must be waited for
     world.api.put("/api/v1/namespaces/ns/services", world.service("hello", "ns"))
-    asked = WebServer(web_server)
-    world.wait_until(lambda: running.asks("/healthz")[1]["trouble"], 10)
-    world.wait_until(lambda: not running.asks("/healthz")[1]["trouble"], 60)
-    assert asked.workspace() == (Location("hello", "hello.ns.svc", 3030),)
+    client = GraphQLClient(DirectTransport(web_server))
+    world.wait_until(lambda: running.asks("/healthz")[1]["retrying"], 10)
+    world.wait_until(lambda: not running.asks("/healthz")[1]["retrying"], 60)
+    assert workspace.locations(client) == (Location("hello", "hello.ns.svc", 3030),)
     world.api.delete("/api/v1/namespaces/ns/services", "hello")
-    world.wait_until(lambda: asked.workspace() == (), 10)
+    world.wait_until(lambda: workspace.locations(client) == (), 10)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bulkhead.discovery import code_servers, collection, sync
+from bulkhead.discovery import code_servers, collection, registry_follower, sync
 from bulkhead.discovery import reloader as reloader_module
 
 CONFIG_MAPS = "/api/v1/namespaces/bulkhead/configmaps"
@@ -117,13 +117,13 @@ def test_an_api_server_that_restarts_is_found_again_and_nothing_is_lost_meanwhil
     running = world.start()
     world.wait_until(lambda: running.names == ["hello"])
     world.api.stop()
-    world.wait_until(lambda: running.asks("/healthz")[1]["trouble"])
+    world.wait_until(lambda: running.asks("/healthz")[1]["retrying"])
     assert running.names == ["hello"]
     assert running.asks("/healthz")[0] == 200, "an API that is away is no reason to be restarted"
     world.api.put(services("ns"), world.service("ml", "ns"))  # happened while we could not see it
     world.api.start()
     world.wait_until(lambda: running.names == ["hello", "ml"], 10)
-    world.wait_until(lambda: running.asks("/healthz")[1]["trouble"] == [])
+    world.wait_until(lambda: running.asks("/healthz")[1]["retrying"] == [])
 
 
 def test_a_start_while_the_api_is_away_keeps_the_file_that_is_there(world: Any) -> None:
@@ -134,7 +134,7 @@ def test_a_start_while_the_api_is_away_keeps_the_file_that_is_there(world: Any) 
     first.stop()
     world.api.stop()
     second = world.start()
-    world.wait_until(lambda: second.asks("/healthz")[1]["trouble"])
+    world.wait_until(lambda: second.asks("/healthz")[1]["retrying"])
     assert second.names == ["hello"]
     assert second.asks("/readyz")[0] == 200
     world.api.delete(services("ns"), "hello")
@@ -145,7 +145,7 @@ def test_a_start_while_the_api_is_away_keeps_the_file_that_is_there(world: Any) 
 def test_a_start_while_the_api_is_away_and_without_a_file_is_not_ready(world: Any) -> None:
     world.api.stop()
     running = world.start()
-    world.wait_until(lambda: running.asks("/healthz")[1]["trouble"])
+    world.wait_until(lambda: running.asks("/healthz")[1]["retrying"])
     assert running.asks("/readyz")[0] == 503
     assert running.asks("/healthz")[0] == 200
     assert running.names is None
@@ -270,7 +270,7 @@ def test_an_answer_that_is_no_list_is_not_an_empty_one(world: Any, answer: bytes
     world.wait_until(lambda: running.names == ["hello"])
     world.api.instead_of_list = answer
     world.api.expire(services("ns"))
-    world.wait_until(lambda: running.asks("/healthz")[1]["trouble"])
+    world.wait_until(lambda: running.asks("/healthz")[1]["retrying"])
     assert running.names == ["hello"]
 
 
@@ -308,7 +308,7 @@ def test_a_malformed_registry_changes_nothing_and_says_so(world: Any, text: str)
     world.wait_until(lambda: running.names == ["hello"])
     world.put_registry(text)
     world.wait_until(lambda: world.api.events)
-    assert world.api.events[0]["reason"] == sync.REGISTRY_UNREADABLE
+    assert world.api.events[0]["reason"] == registry_follower.REGISTRY_UNREADABLE
     assert world.api.events[0]["involvedObject"]["kind"] == "ConfigMap"
     assert running.names == ["hello"]
     world.register(other="ns")
@@ -322,7 +322,7 @@ def test_a_registry_that_is_gone_changes_nothing_and_says_so(world: Any) -> None
     world.wait_until(lambda: running.names == ["hello"])
     world.api.delete(CONFIG_MAPS, "registry")
     world.wait_until(lambda: world.api.events)
-    assert world.api.events[0]["reason"] == sync.REGISTRY_MISSING
+    assert world.api.events[0]["reason"] == registry_follower.REGISTRY_MISSING
     assert running.names == ["hello"]
 
 
@@ -352,7 +352,7 @@ def test_a_thread_that_dies_is_ill_health(world: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr(collection.Collection, "apply", mistake)
     world.put_registry("codeLocations: {}")
     world.wait_until(lambda: running.asks("/healthz")[0] == 503)
-    assert "ConfigMap registry" in running.asks("/healthz")[1]["ill"][0]
+    assert "ConfigMap registry" in running.asks("/healthz")[1]["problems"][0]
 
 
 def test_a_web_server_that_starts_late_is_reloaded_once_it_answers(world: Any) -> None:
@@ -361,10 +361,10 @@ def test_a_web_server_that_starts_late_is_reloaded_once_it_answers(world: Any) -
     world.register(hello="ns")
     world.api.put(services("ns"), world.service("hello", "ns"))
     running = world.start(web_server.url)
-    world.wait_until(lambda: running.asks("/healthz")[1]["trouble"])
+    world.wait_until(lambda: running.asks("/healthz")[1]["retrying"])
     web_server.start()
     world.wait_until(lambda: [each["location_name"] for each in web_server.known] == ["hello"])
-    world.wait_until(lambda: not running.asks("/healthz")[1]["trouble"])
+    world.wait_until(lambda: not running.asks("/healthz")[1]["retrying"])
     assert web_server.reloads == 1
     web_server.stop()
 
@@ -394,7 +394,7 @@ def test_a_reload_that_fails_is_tried_again(world: Any) -> None:
     world.api.put(services("ns"), world.service("hello", "ns"))
     running = world.start(web_server.url)
     world.wait_until(
-        lambda: any("PythonError" in each for each in running.asks("/healthz")[1]["trouble"])
+        lambda: any("PythonError" in each for each in running.asks("/healthz")[1]["retrying"])
     )
     web_server.broken = False
     world.wait_until(lambda: [each["location_name"] for each in web_server.known] == ["hello"])
@@ -428,7 +428,7 @@ def slices(namespace: str) -> str:
     return f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
 
 
-def test_a_location_is_loaded_anew_once_when_its_rollout_has_ended(
+def test_a_location_is_reloaded_once_when_its_rollout_has_ended(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reloader_module, "_SETTLE_SECONDS", 0.5)
@@ -438,20 +438,20 @@ def test_a_location_is_loaded_anew_once_when_its_rollout_has_ended(
     world.api.put(services("ns"), world.service("hello", "ns"))
     world.api.put(slices("ns"), endpoint_slice("hello", "old"))
     running = world.start(web_server.url)
-    world.wait_until(lambda: running.sync._pods.get(("ns", "hello")) == {"old"})
+    world.wait_until(lambda: running.sync._rollouts.known.get(("ns", "hello")) == {"old"})
     world.wait_until(lambda: web_server.known)
-    assert web_server.loaded_anew == []
+    assert web_server.reloaded == []
     world.api.put(slices("ns"), endpoint_slice("hello", "old", "new"))
     world.api.put(slices("ns"), endpoint_slice("hello", "new"))
-    world.wait_until(lambda: web_server.loaded_anew)
+    world.wait_until(lambda: web_server.reloaded)
     # A second reload for the same rollout would come before this one.
     world.api.put(slices("ns"), endpoint_slice("hello", "newest"))
-    world.wait_until(lambda: len(web_server.loaded_anew) > 1)
-    assert web_server.loaded_anew == ["hello", "hello"]
+    world.wait_until(lambda: len(web_server.reloaded) > 1)
+    assert web_server.reloaded == ["hello", "hello"]
     web_server.stop()
 
 
-def test_a_namespace_cannot_have_the_location_of_another_loaded_anew(
+def test_a_namespace_cannot_have_the_location_of_another_reloaded(
     world: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reloader_module, "_SETTLE_SECONDS", 0.1)
@@ -462,15 +462,54 @@ def test_a_namespace_cannot_have_the_location_of_another_loaded_anew(
     for location in ("hello", "other"):
         world.api.put(slices("ns2"), endpoint_slice(location, "old"))
     running = world.start(web_server.url)
-    world.wait_until(lambda: len(running.sync._pods) == 2)
+    world.wait_until(lambda: len(running.sync._rollouts.known) == 2)
     world.wait_until(lambda: web_server.known)
     world.api.put(slices("ns2"), endpoint_slice("hello", "theirs"))
     world.api.put(slices("ns2"), endpoint_slice("other", "new"))
-    world.wait_until(lambda: web_server.loaded_anew)
-    assert web_server.loaded_anew == ["other"]
+    world.wait_until(lambda: web_server.reloaded)
+    assert web_server.reloaded == ["other"]
     web_server.stop()
 
 
 def test_a_pod_that_is_not_ready_answers_for_nobody() -> None:
     found = code_servers.read_slice(endpoint_slice("hello", "starting", ready=False))
     assert found == code_servers.CodeServers("hello", frozenset())
+
+
+def test_a_location_that_could_not_be_reloaded_is_retried(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reloader_module, "_SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(reloader_module, "_LONGEST_PAUSE_SECONDS", 0.1)
+    web_server, reloads = start_with_a_rollout(world, "PythonError")
+    world.wait_until(lambda: len(reloads) > 1)
+    web_server.stop()
+
+
+def test_a_location_that_the_web_server_does_not_have_is_not_reloaded_again(
+    world: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(reloader_module, "_SETTLE_SECONDS", 0.1)
+    monkeypatch.setattr(reloader_module, "_LONGEST_PAUSE_SECONDS", 0.1)
+    web_server, reloads = start_with_a_rollout(world, "RepositoryLocationNotFound")
+    world.wait_until(lambda: "Location hello was not reloaded" in caplog.text)
+    # A second attempt would come before this change is in the workspace.
+    world.api.delete(services("ns"), "hello")
+    world.wait_until(lambda: web_server.known == [])
+    assert reloads == ["hello"]
+    web_server.stop()
+
+
+def start_with_a_rollout(world: Any, answer_to_reload: str) -> tuple[Any, list[str]]:
+    """Start with a location whose pods change; return the web server and what it reloaded."""
+    web_server = world.web_server(read=lambda: running.entries, answer_to_reload=answer_to_reload)
+    web_server.start()
+    world.register(hello="ns")
+    world.api.put(services("ns"), world.service("hello", "ns"))
+    world.api.put(slices("ns"), endpoint_slice("hello", "old"))
+    running = world.start(web_server.url)
+    world.wait_until(lambda: running.sync._rollouts.known.get(("ns", "hello")) == {"old"})
+    world.wait_until(lambda: web_server.known)
+    world.api.put(slices("ns"), endpoint_slice("hello", "new"))
+    return web_server, web_server.reloaded

@@ -4,49 +4,42 @@ import random
 
 import pytest
 
-from bulkhead.discovery.workspace import (
-    Claim,
-    Registration,
-    RegistryError,
-    WorkspaceFileError,
-    parse,
-    plan,
-    read_claim,
-    read_registry,
-    render,
-)
-from bulkhead.webserver_api.location import Location
+from bulkhead.discovery.registry import Registration, RegistryError, read_registry
+from bulkhead.discovery.workspace import CodeLocationService, plan, read_service
+from bulkhead.discovery.workspace_file import WorkspaceFileError, parse, render
+from bulkhead.webserver_api.workspace import Location
 
 
 def registered(**namespaces: str) -> dict[str, Registration]:
     return {name: Registration(name, namespace) for name, namespace in namespaces.items()}
 
 
-def claim(
+def service(
     location: str,
     namespace: str,
-    service: str | None = None,
+    name: str | None = None,
     *,
     created: str = "2030-01-01T00:00:00Z",
     port: int | None = 3030,
-) -> Claim:
-    service = service or location
-    return Claim(namespace, service, f"{namespace}/{service}", "7", created, location, port)
+) -> CodeLocationService:
+    name = name or location
+    uid = f"{namespace}/{name}"
+    return CodeLocationService(namespace, name, uid, "7", created, location, port)
 
 
 def test_a_registered_service_joins_the_workspace() -> None:
     made = plan(
         registered(hello="bulkhead-hello"),
-        {"bulkhead-hello": [claim("hello", "bulkhead-hello")]},
+        {"bulkhead-hello": [service("hello", "bulkhead-hello")]},
         [],
     )
     assert made.locations == (Location("hello", "hello.bulkhead-hello.svc", 3030),)
     assert made.refusals == ()
 
 
-def test_a_name_claimed_from_another_namespace_is_refused_and_the_owner_named() -> None:
-    thief = claim("hello", "bulkhead-ml", "impostor", created="2020-01-01T00:00:00Z")
-    owner = claim("hello", "bulkhead-hello")
+def test_a_service_in_another_namespace_is_refused_and_the_owner_named() -> None:
+    thief = service("hello", "bulkhead-ml", "impostor", created="2020-01-01T00:00:00Z")
+    owner = service("hello", "bulkhead-hello")
     made = plan(
         registered(hello="bulkhead-hello", ml="bulkhead-ml"),
         {"bulkhead-ml": [thief], "bulkhead-hello": [owner]},
@@ -54,29 +47,29 @@ def test_a_name_claimed_from_another_namespace_is_refused_and_the_owner_named() 
     )
     assert [each.host for each in made.locations] == ["hello.bulkhead-hello.svc"]
     (refusal,) = made.refusals
-    assert refusal.claim == thief
+    assert refusal.service == thief
     assert "belongs to namespace bulkhead-hello" in refusal.message
     assert "codeLocations.hello.namespace" in refusal.message
 
 
 def test_of_two_services_with_one_name_the_older_stays() -> None:
-    old = claim("hello", "ns", "old", created="2030-01-01T00:00:00Z")
-    new = claim("hello", "ns", "new", created="2030-01-01T00:00:01Z")
+    old = service("hello", "ns", "old", created="2030-01-01T00:00:00Z")
+    new = service("hello", "ns", "new", created="2030-01-01T00:00:01Z")
     made = plan(registered(hello="ns"), {"ns": [new, old]}, [])
     assert [each.host for each in made.locations] == ["old.ns.svc"]
-    assert [each.claim for each in made.refusals] == [new]
-    assert "old, the older Service" in made.refusals[0].message
+    assert [each.service for each in made.refusals] == [new]
+    assert "the older Service old" in made.refusals[0].message
 
 
 def test_a_name_that_nobody_registered_is_refused() -> None:
-    made = plan(registered(hello="ns"), {"ns": [claim("other", "ns")]}, [])
+    made = plan(registered(hello="ns"), {"ns": [service("other", "ns")]}, [])
     assert made.locations == ()
     assert "codeLocations.other" in made.refusals[0].message
 
 
 def test_a_service_without_a_grpc_port_is_refused_and_does_not_hold_the_name() -> None:
-    portless = claim("hello", "ns", "portless", created="2020-01-01T00:00:00Z", port=None)
-    made = plan(registered(hello="ns"), {"ns": [portless, claim("hello", "ns", "good")]}, [])
+    portless = service("hello", "ns", "portless", created="2020-01-01T00:00:00Z", port=None)
+    made = plan(registered(hello="ns"), {"ns": [portless, service("hello", "ns", "good")]}, [])
     assert [each.host for each in made.locations] == ["good.ns.svc"]
     assert "no port named 'grpc'" in made.refusals[0].message
 
@@ -92,12 +85,12 @@ def test_a_location_that_is_registered_no_more_or_elsewhere_is_not_kept() -> Non
     assert plan(registered(moved="new"), {}, before).locations == ()
 
 
-def test_the_plan_does_not_depend_on_the_order_of_the_claims() -> None:
-    claims = [claim(f"l{n % 7}", "ns", f"s{n}") for n in range(30)]
+def test_the_plan_does_not_depend_on_the_order_of_the_services() -> None:
+    services = [service(f"l{n % 7}", "ns", f"s{n}") for n in range(30)]
     registry = registered(**{f"l{n}": "ns" for n in range(7)})
-    first = plan(registry, {"ns": claims}, [])
-    random.Random(1).shuffle(claims)  # noqa: S311 - no secret
-    assert plan(registry, {"ns": claims}, []) == first
+    first = plan(registry, {"ns": services}, [])
+    random.Random(1).shuffle(services)  # noqa: S311 - no secret
+    assert plan(registry, {"ns": services}, []) == first
     assert len(first.locations) == 7
 
 
@@ -148,10 +141,10 @@ def test_a_malformed_registry_is_an_error_and_never_an_empty_one(text: str, says
         read_registry(text)
 
 
-def test_a_service_without_the_label_claims_nothing() -> None:
+def test_a_service_without_the_label_is_ignored() -> None:
     metadata = {"name": "hello", "namespace": "ns", "uid": "u", "resourceVersion": "1"}
-    assert read_claim({"metadata": metadata}) is None
-    found = read_claim(
+    assert read_service({"metadata": metadata}) is None
+    found = read_service(
         {"metadata": {**metadata, "labels": {"bulkhead.dev/code-location": "hello"}}}
     )
     assert found is not None

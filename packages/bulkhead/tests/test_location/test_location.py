@@ -51,8 +51,8 @@ SETTINGS = {
     "no such module in a package": {PACKAGE: "definitions_package.no_such_module"},
     "no such file": {FILE: "no_such_file.py"},
     **{
-        f"nonsense: {which}": {MODULE: "nonsense_resources", "NONSENSE": which}
-        for which in ("step_resources", "too little", "dagster-k8s/config", "asset", "sensible")
+        f"invalid: {which}": {MODULE: "invalid_resources", "RESOURCES": which}
+        for which in ("step_resources", "too little", "dagster-k8s/config", "asset", "valid")
     },
     "no settings": {},
     "contradicting settings": {MODULE: "factory", FILE: "factory.py"},
@@ -206,8 +206,8 @@ def test_what_talks_to_kubernetes_and_s3_is_not_imported_to_load_a_project(
         ("raises", ["ValueError: the team's own mistake", "raises.py"]),
         ("two definitions", ["more than one Definitions object", "factory.second"]),
         ("attribute: missing", [ATTRIBUTE, "'fourth'", "factory", MODULE]),
-        ("attribute: function for a number", [ATTRIBUTE, "it gave 3"]),
-        ("no such module", [MODULE, "'no_such_module'", "installed", WORKING_DIRECTORY]),
+        ("attribute: function for a number", [ATTRIBUTE, "it is 3"]),
+        ("no such module", [MODULE, "'no_such_module'", "Install", WORKING_DIRECTORY]),
         ("no such module in a package", [PACKAGE, "no module 'definitions_package.no_such"]),
         ("no such file", [FILE, "'no_such_file.py'", "/projects/no_such_file.py"]),
         ("no settings", [MODULE, PACKAGE, FILE, "none of them"]),
@@ -239,13 +239,13 @@ def test_off_the_platform_dagsters_own_defaults_stay(locations: Locations) -> No
         ("asset", "op hungry: max_memory: 512Mi is below memory: 1Gi"),
     ],
 )
-def test_a_step_that_asks_for_nonsense_is_a_load_error_that_names_it(
+def test_a_step_that_requests_invalid_resources_is_a_load_error_that_names_it(
     locations: Locations, which: str, message: str
 ) -> None:
-    error = locations[f"nonsense: {which}"]["error"]
+    error = locations[f"invalid: {which}"]["error"]
     assert message in error
-    assert "nonsense_resources.py" in error, "the traceback leads to the line to be changed"
+    assert "invalid_resources.py" in error, "the traceback leads to the line to be changed"
 
 
-def test_sensible_resources_load(locations: Locations) -> None:
-    assert repository(locations, "nonsense: sensible")["jobs"].keys() == {"hungry_job"}
+def test_valid_resources_load(locations: Locations) -> None:
+    assert repository(locations, "invalid: valid")["jobs"].keys() == {"hungry_job"}

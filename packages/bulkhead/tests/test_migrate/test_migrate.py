@@ -168,7 +168,7 @@ def test_a_creation_that_is_interrupted_leaves_nothing(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("bulkhead.migrate.migration.stamp_alembic_rev", interrupted)
+        patch.setattr("bulkhead.migrate.schema.stamp_alembic_rev", interrupted)
         with pytest.raises(KeyboardInterrupt):
             migrate(database.home, timeout=10, say=said)
     assert database.tables == set()
@@ -207,7 +207,9 @@ def test_a_database_that_never_comes_is_given_up_with_what_to_do(
     nowhere = database.url.replace(str(database.server.port), "1")
     file = tmp_path / "dagster.yaml"
     file.write_text(file.read_text().replace(database.url, nowhere))
-    with pytest.raises(MigrationError, match=r"in vain for the database .*bulkhead-database"):
+    with pytest.raises(
+        MigrationError, match=r"Timed out after 0 s, waiting for the database .*bulkhead-database"
+    ):
         migrate(tmp_path, timeout=0.2, say=said)
 
 
@@ -225,7 +227,9 @@ def test_waiting_ends_when_the_schema_is_there(database: Any, said: Said) -> Non
 def test_waiting_goes_on_while_the_schema_is_older(database: Any, said: Said) -> None:
     migrate(database.home, timeout=10, say=said)
     downgrade(database, OLDER)
-    with pytest.raises(MigrationError, match=rf"the database is at {OLDER}.*`bulkhead migrate`"):
+    with pytest.raises(
+        MigrationError, match=rf"the database has revision {OLDER}.*`bulkhead migrate`"
+    ):
         wait_for_schema(database.home, timeout=0.2, say=said)
 
 

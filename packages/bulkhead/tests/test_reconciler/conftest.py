@@ -132,7 +132,7 @@ class Platform:
             if each in self.runs
         ]
         answer = {"__typename": "Runs", "results": known[: variables["limit"]]}
-        return {"data": {"answer": answer}}
+        return {"data": {"runs": answer}}
 
     def _handler(self) -> type[JsonHandler]:  # noqa: C901 - a class in a function
         platform = self
@@ -193,8 +193,8 @@ class Running:
         return ask(self.reconciler.port, path)
 
     @property
-    def trouble(self) -> list[str]:
-        return self.asks("/healthz")[1]["trouble"]
+    def retrying(self) -> list[str]:
+        return self.asks("/healthz")[1]["retrying"]
 
     def stop(self) -> None:
         self.reconciler.stop()

@@ -1,4 +1,4 @@
-"""The question that the reconciler asks is one that Dagster's own web server answers."""
+"""The reconciler against Dagster's own web server."""
 
 import urllib.request
 from collections.abc import Iterator
@@ -9,9 +9,11 @@ import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus
 from packages.bulkhead.tests.dagster_web_server import dagster_web_server
 
-from bulkhead.reconciler.leftovers import ENDED
 from bulkhead.webserver_api import runs
-from bulkhead.webserver_api.client import WebServer, WebServerError
+from bulkhead.webserver_api.client import GraphQLClient
+from bulkhead.webserver_api.errors import WebServerError
+from bulkhead.webserver_api.runs import ENDED
+from bulkhead.webserver_api.transports import DirectTransport
 
 
 @pytest.fixture
@@ -48,11 +50,11 @@ def test_dagster_tells_the_status_of_every_run_that_it_has(
         if status is not DagsterRunStatus.QUEUED  # that one needs a whole code location
     }
     assert set(made.values()) > ENDED
-    asked = WebServer(web_server)
-    assert runs.statuses(asked, [*made, "of-another-database"]) == made
+    client = GraphQLClient(DirectTransport(web_server))
+    assert runs.statuses(client, [*made, "of-another-database"]) == made
     gone = next(iter(made))
     instance.delete_run(gone)
-    assert runs.statuses(asked, list(made)) == {
+    assert runs.statuses(client, list(made)) == {
         run: status for run, status in made.items() if run != gone
     }
 
@@ -69,5 +71,5 @@ def test_dagster_tells_the_status_of_every_run_that_it_has(
     # A database that is not there is no database without runs.
     for path in tmp_path.rglob("runs.db*"):
         path.unlink()
-    with pytest.raises(WebServerError, match="says: "):
-        runs.statuses(asked, list(made))
+    with pytest.raises(WebServerError, match="reports"):
+        runs.statuses(client, list(made))

@@ -94,11 +94,11 @@ def test_a_step_that_ends_within_its_grace_ends_by_itself(world: Any) -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        b'{"data": {"answer": {"__typename": "PythonError", "message": "no database"}}}',
+        b'{"data": {"runs": {"__typename": "PythonError", "message": "no database"}}}',
         b'{"data": null, "errors": [{"message": "no database"}]}',
-        b'{"data": {"answer": {"__typename": "Runs"}}}',
-        b'{"data": {"answer": {"__typename": "Runs", "results": [null]}}}',
-        b'{"data": {"answer": {"__typename": "Runs", "results": null}}}',
+        b'{"data": {"runs": {"__typename": "Runs"}}}',
+        b'{"data": {"runs": {"__typename": "Runs", "results": [null]}}}',
+        b'{"data": {"runs": {"__typename": "Runs", "results": null}}}',
         b"{}",
         b"[]",
         b"<html>upstream connect error</html>",
@@ -110,10 +110,10 @@ def test_a_web_server_that_does_not_answer_removes_nothing(world: Any, answer: b
     world.platform.put(world.job("step-1", "ns", "run-1"))
     world.platform.instead_of[GRAPHQL] = answer
     running = world.start(grace=0)
-    world.wait_until(lambda: running.trouble)
+    world.wait_until(lambda: running.retrying)
     world.wait_for_looks(5)
     assert world.platform.deletions == []
-    assert running.trouble[0].startswith("web server: ")
+    assert running.retrying[0].startswith("web server: ")
     assert running.asks("/healthz")[0] == 200, "a restart would not bring the web server back"
     assert running.asks("/readyz")[0] == 503
 
@@ -122,10 +122,13 @@ def test_a_web_server_that_does_not_answer_removes_nothing(world: Any, answer: b
     ("answer", "said"),
     [
         (
-            b'{"data": {"answer": {"__typename": "PythonError", "message": "no database"}}}',
-            "web server: PythonError: no database",
+            b'{"data": {"runs": {"__typename": "PythonError", "message": "no database"}}}',
+            "/graphql reports PythonError: no database",
         ),
-        (b'{"data": null, "errors": [{"message": "no database"}]}', " says: no database"),
+        (
+            b'{"data": null, "errors": [{"message": "no database"}]}',
+            "/graphql reports: no database",
+        ),
     ],
 )
 def test_the_words_of_a_web_server_without_a_database_are_passed_on(
@@ -135,15 +138,15 @@ def test_the_words_of_a_web_server_without_a_database_are_passed_on(
     world.platform.put(world.job("step-1", "ns", "run-1"))
     world.platform.instead_of[GRAPHQL] = answer
     running = world.start()
-    world.wait_until(lambda: running.trouble)
-    assert running.trouble[0].endswith(said)
+    world.wait_until(lambda: running.retrying)
+    assert running.retrying[0].endswith(said)
 
 
 def test_a_web_server_that_is_away_removes_nothing(world: Any) -> None:
     world.platform.register(hello="ns")
     world.platform.put(world.job("step-1", "ns", "run-1"))
     running = world.start(grace=0, graphql="http://127.0.0.1:1/graphql")
-    world.wait_until(lambda: running.trouble)
+    world.wait_until(lambda: running.retrying)
     world.wait_for_looks(5)
     assert world.platform.deletions == []
 
@@ -165,8 +168,8 @@ def test_a_look_without_an_answer_begins_the_row_anew(
     assert running.reconciler._since["uid-ns-step-1"] > before["uid-ns-step-1"]
     world.wait_until(lambda: running.asks("/readyz")[0] == 200)
     said = [each.getMessage() for each in caplog.records]
-    assert len(said) == 2, "trouble is told when it comes and when it goes, not with each look"
-    assert said[1] == "answers again: web server"
+    assert len(said) == 2, "a failure is logged when it begins and when it ends, not at each check"
+    assert said[1] == "web server: works again"
 
 
 @pytest.mark.parametrize("status", [403, 500])
@@ -181,11 +184,11 @@ def test_a_namespace_that_does_not_answer_removes_nothing_and_holds_up_no_other(
     world.wait_until(lambda: world.platform.names("ns") == set())
     world.wait_for_looks(3)
     assert world.platform.names("ns2") == {"step-2"}
-    assert running.trouble[0].startswith("Jobs in namespace ns2: ")
+    assert running.retrying[0].startswith("Jobs in namespace ns2: ")
     assert ("Role bulkhead-launcher in namespace ns2" in caplog.text) == (status == 403)
     world.platform.refuse.clear()
     world.wait_until(lambda: world.platform.names("ns2") == set())
-    assert running.trouble == []
+    assert running.retrying == []
 
 
 @pytest.mark.parametrize(
@@ -203,7 +206,7 @@ def test_an_answer_that_is_no_list_of_jobs_removes_nothing(world: Any, answer: b
     world.platform.put(world.job("step-1", "ns", "run-1"))
     world.platform.instead_of[f"GET {world.jobs('ns')}"] = answer
     running = world.start(grace=0)
-    world.wait_until(lambda: running.trouble)
+    world.wait_until(lambda: running.retrying)
     world.wait_for_looks(5)
     assert world.platform.deletions == []
 
@@ -213,9 +216,9 @@ def test_a_list_that_breaks_off_after_its_first_page_removes_nothing_of_it(world
     for name in ("step-1", "step-2"):
         world.platform.put(world.job(name, "ns", name))
     world.platform.largest_page = 1
-    world.platform.put(world.job("nonsense", "ns", "run-3"))["status"] = {"conditions": [1]}
+    world.platform.put(world.job("invalid", "ns", "run-3"))["status"] = {"conditions": [1]}
     running = world.start(grace=0)
-    world.wait_until(lambda: running.trouble)
+    world.wait_until(lambda: running.retrying)
     world.wait_for_looks(5)
     assert world.platform.deletions == []
 
@@ -225,8 +228,8 @@ def test_a_registry_that_cannot_be_read_removes_nothing(world: Any, registry: st
     world.platform.registry = registry
     world.platform.put(world.job("step-1", "ns", "run-1"))
     running = world.start(grace=0)
-    world.wait_until(lambda: running.trouble)
-    assert running.trouble[0].startswith("ConfigMap registry in namespace bulkhead: ")
+    world.wait_until(lambda: running.retrying)
+    assert running.retrying[0].startswith("ConfigMap registry in namespace bulkhead: ")
     world.wait_for_looks(5)
     assert world.platform.deletions == []
     world.platform.register(hello="ns")
@@ -247,7 +250,7 @@ def test_a_platform_without_steps_at_work_does_not_bother_the_web_server(world: 
     world.platform.register(hello="ns")
     running = world.start()
     world.wait_for_looks(3)
-    assert running.asks("/readyz") == (200, {"ready": True, "trouble": [], "suspected": 0})
+    assert running.asks("/readyz") == (200, {"ready": True, "retrying": [], "suspected": 0})
     assert world.platform.asked == []
 
 
@@ -275,8 +278,8 @@ def test_a_deletion_that_fails_is_tried_again(world: Any) -> None:
     world.platform.put(world.job("step-1", "ns", "run-1"))
     world.platform.refuse[f"DELETE {world.jobs('ns')}/step-1"] = 500
     running = world.start()
-    world.wait_until(lambda: running.trouble)
-    assert running.trouble[0].startswith("Job step-1 in namespace ns: 500")
+    world.wait_until(lambda: running.retrying)
+    assert running.retrying[0].startswith("Job step-1 in namespace ns: 500")
     assert world.platform.events == []
     world.platform.refuse.clear()
     world.wait_until(lambda: world.platform.events)
@@ -292,7 +295,7 @@ def test_a_job_that_went_by_itself_is_not_claimed(world: Any, status: int) -> No
     world.wait_until(lambda: running.asks("/readyz")[1]["suspected"] == 1)
     world.wait_for_looks(10)
     assert world.platform.events == []
-    assert running.trouble == []
+    assert running.retrying == []
 
 
 def test_an_event_that_could_not_be_written_is_written_later(world: Any) -> None:
@@ -316,7 +319,7 @@ def test_an_event_that_is_refused_is_not_tried_again(
     world.platform.put(world.job("step-1", "ns", "run-1"))
     world.platform.refuse[f"POST {world.events_path('ns')}"] = 403
     world.start()
-    world.wait_until(lambda: "event refused: Job ns/step-1" in caplog.text)
+    world.wait_until(lambda: "rejected the event about Job step-1 in namespace ns" in caplog.text)
     world.platform.refuse.clear()
     world.wait_for_looks(3)
     assert world.platform.events == []
@@ -326,11 +329,11 @@ def test_a_loop_that_hangs_is_ill_health(world: Any) -> None:
     world.platform.register(hello="ns")
     running = world.start()
     world.wait_for_looks(1)
-    assert running.asks("/healthz") == (200, {"healthy": True, "ill": [], "trouble": []})
-    running.reconciler._pulse._seconds = -1.0
+    assert running.asks("/healthz") == (200, {"healthy": True, "problems": [], "retrying": []})
+    running.reconciler._heartbeat._seconds = -1.0
     status, said = running.asks("/healthz")
     assert status == 503
-    assert said["ill"][0].startswith("looks: hangs since")
+    assert said["problems"][0].startswith("check: no heartbeat for ")
 
 
 def test_it_imports_neither_dagster_nor_the_kubernetes_client() -> None:

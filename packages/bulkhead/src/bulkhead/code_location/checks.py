@@ -1,4 +1,4 @@
-"""What is refused while a team's code is loaded: steps that ask for nonsense."""
+"""Rejects steps that request invalid resources, while a team's code is loaded."""
 
 import functools
 import json
@@ -14,25 +14,24 @@ from bulkhead.steps.resources import StepResources, StepResourcesError
 _K8S_CONFIG_TAG = "dagster-k8s/config"
 
 
-def refuse_nonsense() -> None:
-    """Have every op and asset refused that asks for resources that make no sense.
+def reject_invalid_resources() -> None:
+    """Make the definition of an op or asset fail if it requests invalid resources.
 
-    The place is the definition of the op, because there its name is known and the traceback ends
-    in the line of the team's code that is to be changed. Only what is looked at is ours; the
-    definition is made as ever.
+    The check runs when the op is defined: its name is known there, and the traceback ends at the
+    line of the team's code that has to change. Otherwise the definition is as Dagster makes it.
     """
     make: Any = OpDefinition.__init__
 
     @functools.wraps(make)
-    def make_if_sensible(self: OpDefinition, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
+    def make_if_valid(self: OpDefinition, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401
         make(self, *args, **kwargs)
         check_tags(self.name, self.tags)
 
-    OpDefinition.__init__ = make_if_sensible
+    OpDefinition.__init__ = make_if_valid
 
 
 def check_tags(op: str, tags: Mapping[str, Any]) -> None:
-    """Raise DagsterInvalidDefinitionError where an op's tags ask for what makes no sense."""
+    """Raise DagsterInvalidDefinitionError if the tags of an op request invalid resources."""
     try:
         StepResources.of_tags(tags)
         _check_kubernetes_config(tags.get(_K8S_CONFIG_TAG))
@@ -41,14 +40,14 @@ def check_tags(op: str, tags: Mapping[str, Any]) -> None:
 
 
 def _check_kubernetes_config(config: object) -> None:
-    """Check the amounts in Dagster's own tag; its shape Dagster checks itself."""
+    """Check the quantities in Dagster's own tag. Dagster checks its structure."""
     if isinstance(config, str):
         config = json.loads(config)
     resources = _part(_part(config, "container_config"), "resources")
     for kind in ("limits", "requests"):
-        for resource, amount in _part(resources, kind).items():
+        for resource, quantity in _part(resources, kind).items():
             where = f"tag {_K8S_CONFIG_TAG}, resources.{kind}.{resource}"
-            _check_amount(where, amount)
+            _check_quantity(where, quantity)
 
 
 def _part(config: object, key: str) -> Mapping[str, Any]:
@@ -56,8 +55,8 @@ def _part(config: object, key: str) -> Mapping[str, Any]:
     return cast("Mapping[str, Any]", part) if isinstance(part, Mapping) else {}
 
 
-def _check_amount(where: str, amount: Any) -> None:  # noqa: ANN401 - whatever stands there
+def _check_quantity(where: str, quantity: Any) -> None:  # noqa: ANN401 - a team may write anything there
     try:
-        quantities.parse(amount)
+        quantities.parse(quantity)
     except QuantityError as error:
         raise QuantityError(f"{where}: {error}") from error

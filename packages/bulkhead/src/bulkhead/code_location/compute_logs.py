@@ -1,8 +1,8 @@
-"""What steps print, kept in the object store by Dagster's own S3 manager, loaded when it is needed.
+"""Stores the output of steps in the object store, with Dagster's own S3 manager.
 
-Importing `dagster_aws` and making a client takes 0.45 s of CPU, in every step's pod, before the
-first line of user code. A step needs them when its first output is uploaded: after its end, or
-`upload_interval` seconds after its beginning.
+The S3 manager is imported at the first upload: importing `dagster_aws` and making a client takes
+0.45 s of CPU in every step's pod. A step uploads its output after its end, or `upload_interval`
+seconds after its start.
 """
 
 import os
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class _SupervisedManager(LocalComputeLogManager):
-    """Lets the supervisor of a step's process write the files; elsewhere, does as Dagster does."""
+    """Lets the supervisor of a step's process write the files; without one, works as Dagster's."""
 
     @contextmanager
     def capture_logs(self, log_key: Sequence[str]) -> Generator[CapturedLogContext]:
@@ -54,9 +54,10 @@ class _SupervisedManager(LocalComputeLogManager):
 
 
 class LazyS3ComputeLogManager(CloudStorageComputeLogManager, ConfigurableClass):
-    """Captures by itself, and hands what has to do with the store to an `S3ComputeLogManager`.
+    """Captures output itself, and leaves everything about the store to an `S3ComputeLogManager`.
 
-    Configured like that; its settings are checked when it is made, at the first upload or look.
+    It has the settings of an `S3ComputeLogManager`. They are checked when this is made: at the
+    first upload or read.
     """
 
     def __init__(self, inst_data: ConfigurableClassData | None, config: Mapping[str, Any]) -> None:
@@ -76,7 +77,7 @@ class LazyS3ComputeLogManager(CloudStorageComputeLogManager, ConfigurableClass):
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:
-        """Return Dagster's description of where this was configured."""
+        """Return where this was configured."""
         return self._inst_data
 
     @classmethod
@@ -88,23 +89,23 @@ class LazyS3ComputeLogManager(CloudStorageComputeLogManager, ConfigurableClass):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "LazyS3ComputeLogManager":
-        """Make the manager from its part of `dagster.yaml`."""
+        """Make the manager from its section of `dagster.yaml`."""
         return cls(inst_data, config_value)
 
     @property
     def local_manager(self) -> LocalComputeLogManager:
-        """Return what captures into files of this pod."""
+        """Return the manager that captures output in files of this pod."""
         return self._local_manager
 
     @property
     def upload_interval(self) -> int | None:
-        """Return the seconds between uploads while a step runs; None: only at its end."""
+        """Return the seconds between uploads while a step runs; None uploads only at its end."""
         return self._config.get("upload_interval") or None
 
     def delete_logs(
         self, log_key: Sequence[str] | None = None, prefix: Sequence[str] | None = None
     ) -> None:
-        """Remove captured logs, here and in the store."""
+        """Remove captured logs, in this pod and in the store."""
         self._s3.delete_logs(log_key=log_key, prefix=prefix)
 
     def download_url_for_type(self, log_key: Sequence[str], io_type: ComputeIOType) -> str | None:
@@ -112,7 +113,7 @@ class LazyS3ComputeLogManager(CloudStorageComputeLogManager, ConfigurableClass):
         return self._s3.download_url_for_type(log_key, io_type)
 
     def display_path_for_type(self, log_key: Sequence[str], io_type: ComputeIOType) -> str:
-        """Return where a complete log is, for people."""
+        """Return the path of a complete log in the store, for people."""
         return cast("str", self._s3.display_path_for_type(log_key, io_type))
 
     def cloud_storage_has_logs(
@@ -130,7 +131,7 @@ class LazyS3ComputeLogManager(CloudStorageComputeLogManager, ConfigurableClass):
     def download_from_cloud_storage(
         self, log_key: Sequence[str], io_type: ComputeIOType, partial: bool = False
     ) -> None:
-        """Fetch a log from the store into the files of this pod."""
+        """Download a log from the store to the files of this pod."""
         self._s3.download_from_cloud_storage(log_key, io_type, partial)
 
     def get_log_keys_for_log_key_prefix(
@@ -140,7 +141,7 @@ class LazyS3ComputeLogManager(CloudStorageComputeLogManager, ConfigurableClass):
         return self._s3.get_log_keys_for_log_key_prefix(log_key_prefix, io_type)
 
     def on_subscribe(self, subscription: CapturedLogSubscription) -> None:
-        """Follow a log for the page."""
+        """Follow a log for the Dagster UI."""
         self._subscriptions.add_subscription(subscription)
 
     def on_unsubscribe(self, subscription: CapturedLogSubscription) -> None:
@@ -148,6 +149,6 @@ class LazyS3ComputeLogManager(CloudStorageComputeLogManager, ConfigurableClass):
         self._subscriptions.remove_subscription(subscription)
 
     def dispose(self) -> None:
-        """Let go of files and threads."""
+        """Release files and threads."""
         self._subscriptions.dispose()
         self._local_manager.dispose()

@@ -30,10 +30,9 @@ def object_store_io_manager(_context: InitResourceContext) -> "PickledObjectS3IO
     bucket = os.environ.get(names.OBJECT_STORE_BUCKET_ENV)
     if not bucket:
         raise DagsterInvariantViolationError(
-            f"{names.OBJECT_STORE_BUCKET_ENV} is not set, so there is no object store for values "
-            f"that pass between steps. On the platform it comes from the ConfigMap "
-            f"{names.LOCATION_CONFIG_MAP}; elsewhere set it, or name an io_manager in the "
-            "Definitions' resources."
+            f"{names.OBJECT_STORE_BUCKET_ENV} is not set, so the values of steps have no object "
+            f"store. On the platform ConfigMap {names.LOCATION_CONFIG_MAP} sets it. Elsewhere, set "
+            "it, or name an io_manager in the resources of the Definitions."
         )
 
     import boto3

@@ -1,4 +1,4 @@
-"""Finds a team's definitions as the `BULKHEAD_DEFINITIONS_*` settings say."""
+"""Finds a team's definitions, which the `BULKHEAD_DEFINITIONS_*` settings name."""
 
 import importlib
 import os
@@ -26,8 +26,8 @@ _SOURCES = (
     names.DEFINITIONS_FILE_ENV,
 )
 
-# What Dagster finds by type when it looks through a module. Anything else that an attribute may
-# hold (a function, a list of assets) reaches it as a function under @dagster.definitions.
+# The types that Dagster finds in a module. Anything else that an attribute may have (a function, a
+# list of assets) becomes a function under @dagster.definitions.
 _FOUND_BY_TYPE = (
     LazyDefinitions,
     dagster.Definitions,
@@ -45,9 +45,9 @@ def load_targets(environ: Mapping[str, str] = os.environ) -> dict[str, object]:
     one job, else one graph, else all assets.
 
     Raises:
-        DagsterInvariantViolationError: the settings name no place, more than one, or one that does
-            not exist; or there is nothing in it that Dagster could load.
-        Exception: whatever the team's own code raises, unchanged.
+        DagsterInvariantViolationError: the settings name no place, several, or one that does not
+            exist; or there is nothing in it that Dagster can load.
+        Exception: any error of the team's own code, unchanged.
     """
     source, place = _source(environ)
     working_directory = environ.get(names.DEFINITIONS_WORKING_DIRECTORY_ENV)
@@ -67,8 +67,8 @@ def _source(environ: Mapping[str, str]) -> tuple[str, str]:
     if len(found) != 1:
         given = ", ".join(f"{name}={place}" for name, place in found) or "none of them"
         raise DagsterInvariantViolationError(
-            f"One of {', '.join(_SOURCES)} must say where the code location's definitions are; "
-            f"set is {given}. On the platform they come from `definitions` in the values of the "
+            f"Exactly one of {', '.join(_SOURCES)} must name the code location's definitions; "
+            f"set is {given}. On the platform, set `definitions` in the values of the "
             "code-location release."
         )
     return found[0]
@@ -80,14 +80,13 @@ def _import(source: str, place: str, working_directory: str | None) -> ModuleTyp
     try:
         return importlib.import_module(place)
     except ModuleNotFoundError as error:
-        # Only where the place itself is missing: a module that the team's code misses is the
-        # team's own error.
+        # Only if the place itself is missing. A module that the team's code lacks is the team's own
+        # error.
         if error.name and f"{place}.".startswith(f"{error.name}."):
             raise DagsterInvariantViolationError(
                 f"{source} is {place!r}, but there is no module {error.name!r} in "
-                f"{[path or '.' for path in sys.path]}. Is the package installed in the image, or "
-                f"does {names.DEFINITIONS_WORKING_DIRECTORY_ENV} have to name the folder that "
-                "holds it?"
+                f"{[path or '.' for path in sys.path]}. Install the package in the image, or set "
+                f"{names.DEFINITIONS_WORKING_DIRECTORY_ENV} to the folder that contains it."
             ) from error
         raise
 
@@ -107,7 +106,7 @@ def _named_target(module: ModuleType, attribute: str, source: str, place: str) -
     if not hasattr(module, attribute):
         raise DagsterInvariantViolationError(
             f"{names.DEFINITIONS_ATTRIBUTE_ENV} is {attribute!r}, but {place} (from {source}) has "
-            "no such attribute. Leave it out to load what Dagster finds by itself."
+            "no such attribute. Correct it, or leave it out: then Dagster searches the module."
         )
     target = getattr(module, attribute)
     if isinstance(target, _FOUND_BY_TYPE):
@@ -116,9 +115,9 @@ def _named_target(module: ModuleType, attribute: str, source: str, place: str) -
 
 
 def _lazily(load: Callable[[], object]) -> object:
-    """Have Dagster call `load` when it builds the location, as it calls functions itself."""
+    """Let Dagster call `load` when it builds the location."""
 
-    def load_definitions() -> Any:  # noqa: ANN401 - whatever the team's attribute holds
+    def load_definitions() -> Any:  # noqa: ANN401 - of any type that Dagster loads
         target = load()
         if isinstance(target, dagster.Definitions):
             return target
@@ -127,7 +126,7 @@ def _lazily(load: Callable[[], object]) -> object:
             raise DagsterInvariantViolationError(
                 f"{names.DEFINITIONS_ATTRIBUTE_ENV} must name Definitions, a repository, a job, a "
                 "graph, a list of assets, or a function without arguments that returns one of "
-                f"them; it gave {target!r}."
+                f"them; it is {target!r}."
             )
         return repository
 

@@ -1,8 +1,8 @@
-"""Which pods answer for a code location, as its Service's EndpointSlices have it.
+"""Which pods respond for a code location, according to its Service's EndpointSlices.
 
-While a location is rolled out, its Service leads now to the old code server and now to the new
-one. What Dagster's web server loads in that moment may be a mixture, and stays: it looks again only
-when the server's id changes. So it is told to look again once the pods behind the Service have
+During a rollout the Service of a location routes to the old code server or to the new one. What
+Dagster's web server loads then may be a mixture of both, and it stays: the web server loads again
+only when the server's id changes. So it is told to reload once the pods behind the Service have
 changed.
 """
 
@@ -15,7 +15,7 @@ from bulkhead import names
 
 @dataclass(frozen=True)
 class CodeServers:
-    """The pods that one EndpointSlice sends connections to."""
+    """The pods that one EndpointSlice routes connections to."""
 
     location: str
     pods: frozenset[str]
@@ -23,10 +23,10 @@ class CodeServers:
 
 
 def read_slice(endpoint_slice: Mapping[str, Any]) -> CodeServers | None:
-    """Read an EndpointSlice as the API gives it; None where it is no code location's.
+    """Read an EndpointSlice as the API returns it; None where it is not of a code location.
 
     Raises:
-        KeyError: It is no Kubernetes object, so the answer that it came in cannot be trusted.
+        KeyError: It is not a Kubernetes object, so the answer is not to be trusted.
     """
     location = (endpoint_slice["metadata"].get("labels") or {}).get(names.CODE_LOCATION_LABEL)
     if not location:
@@ -43,7 +43,7 @@ def read_slice(endpoint_slice: Mapping[str, Any]) -> CodeServers | None:
 
 
 def pods_by_location(slices: tuple[CodeServers, ...]) -> dict[str, frozenset[str]]:
-    """Add up the slices of each location; a large Service has several."""
+    """Combine the slices of each location: a large Service has several."""
     found: dict[str, frozenset[str]] = {}
     for each in slices:
         found[each.location] = found.get(each.location, frozenset()) | each.pods

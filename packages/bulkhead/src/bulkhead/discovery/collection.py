@@ -7,7 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from bulkhead.kube.api import KubernetesApi, KubernetesApiError
 from bulkhead.kube.list_watch import SILENCE_SECONDS, ListWatch
-from bulkhead.service.health import Pulse
+from bulkhead.service.heartbeat import Heartbeat
 
 _log = logging.getLogger(__name__)
 
@@ -35,11 +35,11 @@ class Collection(Generic[_T]):
         on_failure: Callable[[], None],
         advice_when_forbidden: str,
     ) -> None:
-        """Prepare; `start` begins.
+        """Prepare to follow; `start` begins.
 
         Args:
             api: The API server.
-            what: The collection in a person's words; it stands in log lines.
+            what: What is followed, for log lines.
             path: For example `/api/v1/namespaces/shop/services`.
             selector: Query that narrows the collection: `labelSelector`, `fieldSelector`.
             parse: Returns the value of an object, None where it has none.
@@ -55,18 +55,18 @@ class Collection(Generic[_T]):
 
         self._values: dict[str, _T] = {}
         self._listed = False
-        self._trouble: str | None = None
-        self.pulse = Pulse(what, seconds=3 * SILENCE_SECONDS)
+        self._failure: str | None = None
+        self.heartbeat = Heartbeat(what, seconds=3 * SILENCE_SECONDS)
         self._list_watch = ListWatch(
             api,
             path,
             selector,
             self,
-            on_heartbeat=self.pulse.beat,
+            on_heartbeat=self.heartbeat.beat,
             on_failure=self._failed,
         )
         self._thread = threading.Thread(
-            target=self.pulse.guard(self._list_watch.run), name=what, daemon=True
+            target=self.heartbeat.guard(self._list_watch.run), name=what, daemon=True
         )
 
     def start(self) -> None:
@@ -76,12 +76,12 @@ class Collection(Generic[_T]):
     def stop(self) -> None:
         """Report nothing more; the thread ends with its request, and nothing waits for it."""
         self._list_watch.stop()
-        self.pulse.retire()
+        self.heartbeat.retire()
 
     @property
-    def trouble(self) -> str | None:
+    def failure(self) -> str | None:
         """Why the last list failed; None where it did not."""
-        return self._trouble
+        return self._failure
 
     def replace(self, objects: list[Mapping[str, Any]]) -> None:
         """Take a list of all objects, as the store of the list-and-watch."""
@@ -90,9 +90,9 @@ class Collection(Generic[_T]):
             value = self._read(each)
             if value is not None:
                 values[each["metadata"]["name"]] = value
-        if self._trouble is not None:
-            _log.info("answers again: %s", self._what)
-            self._trouble = None
+        if self._failure is not None:
+            _log.info("%s: works again", self._what)
+            self._failure = None
         if not self._listed or values != self._values:
             self._values, self._listed = values, True
             self._publish()
@@ -123,8 +123,8 @@ class Collection(Generic[_T]):
 
     def _failed(self, error: KubernetesApiError) -> None:
         """Log a failure once, not with each attempt."""
-        if self._trouble is None:
+        if self._failure is None:
             advice = f" ({self._advice_when_forbidden})" if error.status == _FORBIDDEN else ""
-            _log.warning("cannot list: %s: %s%s; retrying", self._what, error, advice)
-        self._trouble = str(error)
+            _log.warning("%s cannot be listed: %s%s; retrying", self._what, error, advice)
+        self._failure = str(error)
         self._on_failure()

@@ -6,61 +6,63 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from bulkhead.service.health import Pulse
-from bulkhead.webserver_api.client import QUERY_SECONDS, RELOAD_SECONDS, WebServer, WebServerError
-from bulkhead.webserver_api.location import Location
+from bulkhead.service.heartbeat import Heartbeat
+from bulkhead.webserver_api import workspace
+from bulkhead.webserver_api.client import TIMEOUT_SECONDS, GraphQLClient
+from bulkhead.webserver_api.errors import ReportedError, WebServerError
+from bulkhead.webserver_api.workspace import RELOAD_SECONDS, Location
 
 _log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _LONGEST_PAUSE_SECONDS: Final = 5.0
 _IDLE_SECONDS: Final = 30.0
-# From a change of a Service's endpoints until every node sends connections by it; kube-proxy writes
-# its rules at most once a second (minSyncPeriod's default).
+# From a change of a Service's endpoints until every node routes connections accordingly; kube-proxy
+# writes its rules at most once a second (minSyncPeriod's default).
 _SETTLE_SECONDS: Final = 2.0
 
 
 class Reloader:
-    """Repeats, in a thread of its own, until the web server has the workspace that it should."""
+    """Retries, in its own thread, until the web server has the workspace that it should have."""
 
-    def __init__(self, web_server: WebServer) -> None:
+    def __init__(self, client: GraphQLClient) -> None:
         """Prepare; `start` begins."""
-        self._web_server = web_server
+        self._client = client
         self._wanted: tuple[Location, ...] | None = None
         self._reached: tuple[Location, ...] | None = None
-        self._due: dict[str, float] = {}  # location → when to load it anew, monotonic seconds
+        self._due: dict[str, float] = {}  # location → when to reload it, monotonic seconds
         self._changed = threading.Condition()
         self._stopped = False
-        self._trouble: str | None = None
-        self.pulse = Pulse("web server", seconds=2 * (RELOAD_SECONDS + QUERY_SECONDS))
+        self._failure: str | None = None
+        self.heartbeat = Heartbeat("web server", seconds=2 * (RELOAD_SECONDS + TIMEOUT_SECONDS))
         self._thread = threading.Thread(
-            target=self.pulse.guard(self._run), name="web server", daemon=True
+            target=self.heartbeat.guard(self._run), name="web server", daemon=True
         )
 
     def start(self) -> None:
-        """Begin; returns at once."""
+        """Start the thread; returns at once."""
         self._thread.start()
 
     def want(self, locations: Sequence[Location]) -> None:
-        """Say what `workspace.yaml` now holds."""
+        """Set the locations that `workspace.yaml` has now."""
         with self._changed:
             self._wanted = tuple(sorted(locations))
             self._changed.notify()
 
-    def refresh(self, location: str) -> None:
-        """Say that other pods answer for a location now; the last word of a row of them counts."""
+    def reload_location(self, location: str) -> None:
+        """Reload a location once its endpoints have not changed for a moment."""
         with self._changed:
             self._due[location] = time.monotonic() + _SETTLE_SECONDS
             self._changed.notify()
 
     @property
-    def trouble(self) -> str | None:
+    def failure(self) -> str | None:
         """Why the web server is not up to date yet; None where it is."""
-        return self._trouble
+        return self._failure
 
     def stop(self) -> None:
         """Make no further attempt."""
-        self.pulse.retire()
+        self.heartbeat.retire()
         with self._changed:
             self._stopped = True
             self._changed.notify()
@@ -68,24 +70,24 @@ class Reloader:
     def _run(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
         while not self._stopped:
-            self.pulse.beat()
+            self.heartbeat.beat()
             with self._changed:
                 wanted = None if self._wanted == self._reached else self._wanted
                 location = None if wanted is not None else self._take_due()
                 if wanted is None and location is None and not self._stopped:
                     self._changed.wait(self._idle_seconds())
             if location is not None:
-                self._load_anew(location)
+                self._reload_location(location)
             if wanted is None:
                 continue
-            trouble = self._bring_to(wanted)
-            if trouble is None:
-                self._reached, self._trouble = wanted, None
+            failure = self._bring_to(wanted)
+            if failure is None:
+                self._reached, self._failure = wanted, None
                 pause = _FIRST_PAUSE_SECONDS
                 continue
-            if self._trouble is None:
-                _log.info("web server not up to date: %s; trying again", trouble)
-            self._trouble = trouble
+            if self._failure is None:
+                _log.info("The web server is not up to date: %s; retrying", failure)
+            self._failure = failure
             with self._changed:
                 self._changed.wait_for(
                     lambda wanted=wanted: self._stopped or self._wanted != wanted, timeout=pause
@@ -93,7 +95,7 @@ class Reloader:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     def _take_due(self) -> str | None:
-        """Return a location whose time has come, and forget it."""
+        """Return a location that is due, and remove it from those that are."""
         now = time.monotonic()
         for location, due in self._due.items():
             if due <= now:
@@ -105,26 +107,30 @@ class Reloader:
         next_due = min(self._due.values(), default=time.monotonic() + _IDLE_SECONDS)
         return min(max(0.0, next_due - time.monotonic()), _IDLE_SECONDS)
 
-    def _load_anew(self, location: str) -> None:
+    def _reload_location(self, location: str) -> None:
         try:
-            said = self._web_server.reload_location(location)
+            workspace.reload_location(self._client, location)
         except WebServerError as error:
-            _log.info("location %s not loaded anew: %s; trying again", location, error)
+            if isinstance(error, ReportedError) and error.type_name != "PythonError":
+                # It is not in the web server's workspace, so there is nothing to reload.
+                _log.info("Location %s was not reloaded: %s", location, error)
+                return
+            _log.info("Location %s was not reloaded: %s; retrying", location, error)
             with self._changed:
                 self._due.setdefault(location, time.monotonic() + _LONGEST_PAUSE_SECONDS)
         else:
-            _log.info("location %s loaded anew, its code servers changed: %s", location, said)
+            _log.info("Location %s was reloaded: its code servers changed.", location)
 
     def _bring_to(self, wanted: tuple[Location, ...]) -> str | None:
-        """Make one attempt; return what stood in the way."""
+        """Make one attempt; return why it failed, None where it did not."""
         try:
-            if self._web_server.workspace() == wanted:
-                _log.info("web server is up to date: %d locations", len(wanted))
+            if workspace.locations(self._client) == wanted:
+                _log.info("The web server is up to date: %d locations.", len(wanted))
                 return None
-            found = self._web_server.reload()
+            found = workspace.reload(self._client)
         except WebServerError as error:
             return str(error)
         if found != wanted:
-            return f"after a reload it knows {[each.name for each in found]}"
-        _log.info("web server reloaded: %d locations", len(wanted))
+            return f"after a reload it has the locations {[each.name for each in found]}"
+        _log.info("The web server was reloaded: %d locations.", len(wanted))
         return None

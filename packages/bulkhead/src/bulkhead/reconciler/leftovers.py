@@ -1,10 +1,10 @@
-"""The rules of tidying up: which step's Job has outlived its run.
+"""The rules of the reconciler: which Job of a step has outlived its run.
 
 Pure functions over plain values, so that the rules can be read and tested without a cluster.
 
-One look is not enough to remove anything: a run that has just ended may be about to end its steps
-itself. So a Job must be a leftover in every look for some time. That also says that it is older
-than the end of its run as it was first seen: the Jobs are listed before their runs are asked for.
+One check is not enough to remove anything: a run that has just ended may be about to end its steps
+itself. So a Job must be a leftover in every check during the grace period. In each check the Jobs
+are listed before their runs are queried, so a Job that is found is older than the end of its run.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,19 +12,17 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bulkhead import names
-
-ENDED: Final = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
-"""Statuses that a run of Dagster keeps for ever; a new attempt at it is a new run."""
+from bulkhead.webserver_api.runs import ENDED
 
 UNKNOWN: Final = "not known any more"
-"""In place of a status, for a run that is not in the database."""
+"""Instead of a status, for a run that is not in the database."""
 
 _FINISHED: Final = frozenset({"Complete", "Failed"})
 
 
 @dataclass(frozen=True, slots=True)
 class StepJob:
-    """The Job of one attempt at a step, which may still have a pod at work."""
+    """The Job of one attempt at a step, which may still have a running pod."""
 
     namespace: str
     name: str
@@ -40,11 +38,11 @@ class Leftover:
 
     job: StepJob
     status: str
-    """A status of `ENDED`, or `UNKNOWN`."""
+    """A status of `runs.ENDED`, or `UNKNOWN`."""
 
     @property
     def message(self) -> str:
-        """The sentence for people, once it is removed."""
+        """The sentence for people, after the removal."""
         return (
             f"Removed step {self.job.step_key} of run {self.job.run_id}: the run had ended "
             f"({self.status}) and the step was still there"
@@ -53,23 +51,23 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What a look came to."""
+    """The result of a check."""
 
     due: tuple[Leftover, ...]
-    """What is to be removed now."""
+    """The leftovers to remove now."""
     since: Mapping[str, float]
-    """Every leftover by its uid, with the time of the first look of this row that found it."""
+    """When each leftover was found first, by uid. Since then every check found it."""
 
 
 def read_job(job: Mapping[str, Any]) -> StepJob | None:
-    """Read a Job as the API gives it.
+    """Read a Job as the API returns it.
 
     Returns:
-        None for a Job that is no step's, that has no pod at work any more, or that somebody is
-        deleting already.
+        None for a Job that is not of a step, that has no running pod any more, or that is being
+        deleted already.
 
     Raises:
-        KeyError: It is no Kubernetes object, so the answer that it came in cannot be trusted.
+        KeyError: It is not a Kubernetes object, so the answer is not to be trusted.
     """
     metadata = job["metadata"]
     labels = metadata.get("labels") or {}
@@ -91,7 +89,7 @@ def read_job(job: Mapping[str, Any]) -> StepJob | None:
 def _is_over(status: Mapping[str, Any]) -> bool:
     """Say whether the pods of a Job have ended.
 
-    A Job that may try again counts a failed pod while the next one is at work.
+    A Job that may retry counts a failed pod while the next one runs.
     """
     conditions = status.get("conditions") or []
     if any(each["type"] in _FINISHED and each["status"] == "True" for each in conditions):
@@ -104,8 +102,8 @@ def find(jobs: Iterable[StepJob], statuses: Mapping[str, str]) -> tuple[Leftover
 
     Args:
         jobs: Jobs of steps.
-        statuses: Of the runs of all these Jobs, asked for after the Jobs were listed. A run that
-            is missing here is not in the database.
+        statuses: Of the runs of all these Jobs, queried after the Jobs were listed. A run that is
+            missing here is not in the database.
     """
     found = (Leftover(job, statuses.get(job.run_id, UNKNOWN)) for job in jobs)
     return tuple(each for each in found if each.status in ENDED or each.status == UNKNOWN)
@@ -114,14 +112,14 @@ def find(jobs: Iterable[StepJob], statuses: Mapping[str, str]) -> tuple[Leftover
 def judge(
     found: Sequence[Leftover], since: Mapping[str, float], now: float, grace: float
 ) -> Judgement:
-    """Decide what is to be removed.
+    """Decide which leftovers to remove.
 
     Args:
-        found: The leftovers of this look.
-        since: Of the look before. What is not found in a look, whatever the reason, begins anew.
-        now: Time of this look in seconds, from a clock that never goes back.
-        grace: How many seconds something must have been a leftover: in the first of a row of
-            looks, in this one and in all between.
+        found: The leftovers of this check.
+        since: Of the check before. The grace period of a leftover that is not found in a check
+            starts again.
+        now: Time of this check in seconds, from a clock that never goes back.
+        grace: For how many seconds every check must have found a leftover.
     """
     return Judgement(
         due=tuple(

@@ -1,128 +1,111 @@
-"""Brings the web server's workspace up to date after `workspace.yaml` or a code server changed.
+"""The client of Dagster's GraphQL API."""
 
-Dagster 1.13 rereads the file on the mutation `reloadWorkspace` and on nothing else. The mutation
-asks every code server again, the unchanged ones too, one after the other: their processes are left
-alone (`ReloadCode` of `dagster api grpc` only logs a warning) but a location that hangs holds the
-others up. There is no gentler way for a location that is new or gone, so the web server is first
-asked what it has, and told to reload only where that differs.
-"""
-
-import json
 from collections.abc import Mapping
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
-import urllib3
+from bulkhead.webserver_api.errors import NotGraphQLError, ReportedError
 
-from bulkhead.webserver_api.location import Location
+TIMEOUT_SECONDS: Final = 15.0
+"""How long a request may take that only reads."""
 
-_FIELDS: Final = """{
-  __typename
-  ... on Workspace { locationEntries { name displayMetadata { key value } } }
-  ... on Error { message }
-}"""
-_QUERY: Final = f"query {{ answer: workspaceOrError {_FIELDS} }}"
-_RELOAD: Final = f"mutation {{ answer: reloadWorkspace {_FIELDS} }}"
-
-_RELOAD_LOCATION: Final = """mutation Reload($name: String!) {
-  answer: reloadRepositoryLocation(repositoryLocationName: $name) {
-    __typename
-    ... on Error { message }
-  }
-}"""
-
-QUERY_SECONDS: Final = 15.0
-# Dagster gives each code server up to 180 s to load (code_server_reload_timeout's default); this
-# bounds one attempt only: the web server goes on after it, and the next question sees what it did.
-RELOAD_SECONDS: Final = 240.0
+_SHOWN_CHARACTERS: Final = 200  # of an answer that is not GraphQL
 
 
-class WebServerError(Exception):
-    """The web server did not answer, or not with a workspace."""
+class Transport(Protocol):
+    """How a document travels to a web server."""
 
+    @property
+    def address(self) -> str:
+        """The web server, as error messages name it."""
+        ...
 
-class WebServer:
-    """Dagster's web server: whatever it is asked, and its workspace."""
-
-    def __init__(self, url: str) -> None:
-        """`url` is that of its GraphQL endpoint."""
-        self._url = url
-        self._pool = urllib3.PoolManager(maxsize=1, retries=False)
-
-    def workspace(self) -> tuple[Location, ...]:
-        """Return the locations that the web server knows, loaded or not, by name.
+    def send(self, document: str, variables: Mapping[str, Any], timeout: float) -> object:
+        """Send a document; return the JSON of the answer.
 
         Raises:
-            WebServerError: No answer, or an error in place of one.
+            NoAnswerError: There was no answer, or it is an HTTP error.
+            NotGraphQLError: The answer is not JSON.
         """
-        return self._ask(_QUERY, QUERY_SECONDS)
+        ...
 
-    def reload(self) -> tuple[Location, ...]:
-        """Let the web server read its workspace file; return the locations it then knows.
 
-        Raises:
-            WebServerError: No answer, or an error in place of one.
-        """
-        return self._ask(_RELOAD, RELOAD_SECONDS)
+class GraphQLClient:
+    """Sends documents to one web server; safe for use by several threads."""
 
-    def reload_location(self, name: str) -> str:
-        """Let the web server load one location anew; return what it says of that.
+    def __init__(self, transport: Transport) -> None:
+        """Prepare; nothing is connected yet."""
+        self._transport = transport
 
-        Raises:
-            WebServerError: No answer, or an error in place of one.
-        """
-        answer = self.answer(_RELOAD_LOCATION, RELOAD_SECONDS, {"name": name})
-        said = str(answer.get("message") or answer.get("__typename"))
-        if answer.get("__typename") == "PythonError":
-            raise WebServerError(said)
-        return said
+    @property
+    def address(self) -> str:
+        """The web server, as error messages name it."""
+        return self._transport.address
 
-    def answer(self, query: str, seconds: float, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the field of an answer that the query calls `answer`.
+    def execute(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | None = None,
+        timeout: float = TIMEOUT_SECONDS,
+    ) -> dict[str, Any]:
+        """Send a document and return its `data`.
 
         Args:
-            query: A query or mutation in which one field, an object, has that name.
-            seconds: How long the web server may take.
-            variables: Of the query.
+            document: A query or a mutation.
+            variables: Its variables.
+            timeout: How many seconds the web server may take.
 
         Raises:
-            WebServerError: No answer, or not one of GraphQL with that object. An error in place of
-                what was asked for is an object, too.
+            NoAnswerError: There was no answer, or it is an HTTP error.
+            ReportedError: The web server rejects the document, or failed while it executed it. An
+                error that the schema declares, such as `RunNotFoundError`, is part of the data:
+                see `member`.
+            NotGraphQLError: The answer is something else.
         """
-        try:
-            response = self._pool.request(
-                "POST",
-                self._url,
-                json={"query": query, "variables": variables},
-                timeout=urllib3.Timeout(connect=5, read=seconds),
-            )
-            body = json.loads(response.data)
-            if body.get("errors") and not body.get("data"):
-                raise WebServerError(f"{self._url} says: {body['errors'][0]['message']}")
-            answer = body["data"]["answer"]
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise WebServerError(f"no answer from {self._url}: {type(error).__name__}") from error
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise self._no_graphql(error) from error
+        answer = self._transport.send(document, variables or {}, timeout)
         if not isinstance(answer, dict):
-            raise self._no_graphql(TypeError(f"answer is {answer!r}"))
-        return cast("dict[str, Any]", answer)
+            raise self.unexpected(answer)
+        found = cast("dict[str, Any]", answer)
+        if found.get("errors"):
+            reported = _first_message(found["errors"])
+            raise ReportedError(f"{self.address} reports: {reported}", reported)
+        data = found.get("data")
+        if not isinstance(data, dict):
+            raise self.unexpected(found)
+        return cast("dict[str, Any]", data)
 
-    def _ask(self, query: str, seconds: float) -> tuple[Location, ...]:
-        answer = self.answer(query, seconds, {})
-        entries = answer.get("locationEntries")
-        if entries is None:
-            raise WebServerError(f"{answer.get('__typename')}: {answer.get('message')}")
-        try:
-            return tuple(sorted(_location(entry) for entry in entries))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise self._no_graphql(error) from error
+    def member(self, data: Mapping[str, Any], field: str, type_name: str) -> dict[str, Any]:
+        """Return a field whose type is a union, if it is the expected member of the union.
 
-    def _no_graphql(self, error: Exception) -> WebServerError:
-        return WebServerError(f"{self._url} is not Dagster's GraphQL: {error!r}")
+        Args:
+            data: What `execute` returned.
+            field: The field's name or alias. The document asks for its `__typename`, and for
+                `... on Error { message }`.
+            type_name: The expected member of the union.
+
+        Raises:
+            ReportedError: It is another member.
+            NotGraphQLError: It is no member of a union.
+        """
+        value = data.get(field)
+        found = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+        actual = found.get("__typename")
+        if not actual:
+            raise self.unexpected(data)
+        if actual != type_name:
+            reported = str(found.get("message") or actual)
+            raise ReportedError(f"{self.address} reports {actual}: {reported}", reported, actual)
+        return found
+
+    def unexpected(self, answer: object) -> NotGraphQLError:
+        """Return the error for an answer that lacks what the document asks for."""
+        return NotGraphQLError(
+            f"{self.address} did not answer as Dagster's GraphQL API does: "
+            f"{str(answer)[:_SHOWN_CHARACTERS]}"
+        )
 
 
-def _location(entry: dict[str, Any]) -> Location:
-    metadata = {each["key"]: each["value"] for each in entry["displayMetadata"]}
-    return Location(
-        cast("str", entry["name"]), metadata.get("host", ""), int(metadata.get("port", 0))
-    )
+def _first_message(errors: object) -> str:
+    try:
+        return str(cast("Any", errors)[0]["message"])
+    except (LookupError, TypeError):
+        return str(errors)[:_SHOWN_CHARACTERS]

@@ -1,17 +1,18 @@
-"""The platform's web server, asked from an admin's machine: GraphQL through the API server."""
+"""The former name of `GraphQLClient` with a `ProxyTransport`, for callers that still use it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from bulkhead import names
 from bulkhead.kube.kubeconfig import Cluster, ClusterError
+from bulkhead.webserver_api.client import GraphQLClient
+from bulkhead.webserver_api.errors import ReportedError, WebServerError
+from bulkhead.webserver_api.transports import ProxyTransport
 
 
 @dataclass(frozen=True, slots=True)
 class WebServer:
-    """The web server of a release; nobody needs to forward a port or to know an address."""
+    """The web server of a release."""
 
     cluster: Cluster
     release: str
@@ -20,18 +21,13 @@ class WebServer:
     def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the `data` of the answer to a GraphQL query.
 
-        Sent with GET: while it passes on a request that has a body, the API server's proxy may
-        break the answer off (https://github.com/golang/go/issues/40747).
-
         Raises:
             ClusterError: The API server or the web server did not answer, or not with data.
         """
-        service = f"{names.webserver(self.release)}:{names.HTTP_PORT_NAME}"
-        path = f"/api/v1/namespaces/{self.namespace}/services/{service}/proxy/graphql"
-        asked = {"query": query, "variables": json.dumps(variables or {})}
-        answer = self.cluster.get(path, asked)
-        data = answer.get("data")
-        if data is None:
-            errors = answer.get("errors") or [{"message": "there is no data in its answer"}]
-            raise ClusterError(f"the web server says: {errors[0]['message']}")
-        return data
+        transport = ProxyTransport(cast("Any", self.cluster), self.release, self.namespace)
+        try:
+            return GraphQLClient(transport).execute(query, variables)
+        except ReportedError as error:
+            raise ClusterError(f"the web server says: {error.reported}") from error
+        except WebServerError as error:
+            raise ClusterError(str(error), error.status) from error

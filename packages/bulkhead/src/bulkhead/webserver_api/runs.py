@@ -1,41 +1,202 @@
-"""What the web server says of runs: it alone knows the database."""
+"""Launches runs; reads their statuses and events. Only the web server knows the database."""
 
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, Final
 
-from bulkhead.webserver_api.client import WebServer, WebServerError
+from bulkhead.webserver_api.client import GraphQLClient
+from bulkhead.webserver_api.errors import ReportedError
 
-# The limit is said although so many are asked for: Dagster has one of its own for those who don't,
-# and a run that is left out for it would count as deleted.
-_QUERY: Final = """query Statuses($ids: [String], $limit: Int) {
-  answer: runsOrError(filter: {runIds: $ids}, limit: $limit) {
+ENDED: Final = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
+"""Statuses that a run keeps: a new attempt is a new run."""
+
+# The limit is given although it equals the number of ids: without it Dagster applies its own, and
+# a run that this leaves out would count as deleted.
+STATUSES: Final = """query Statuses($ids: [String], $limit: Int) {
+  runs: runsOrError(filter: { runIds: $ids }, limit: $limit) {
     __typename
     ... on Runs { results { runId status } }
     ... on Error { message }
   }
 }"""
+
+LAUNCH: Final = """mutation Launch($params: ExecutionParams!) {
+  launch: launchRun(executionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on RunConfigValidationInvalid { errors { message } }
+    ... on Error { message }
+  }
+}"""
+
 _BATCH: Final = 200
-_SECONDS: Final = 15.0
+_RUNS_PER_PAGE: Final = 100
+_EVENTS_PER_PAGE: Final = 1000
 
 
-def statuses(web_server: WebServer, run_ids: Collection[str]) -> dict[str, str]:
-    """Return the status of each of these runs that is in the database, in Dagster's words.
+def statuses(client: GraphQLClient, run_ids: Collection[str]) -> dict[str, str]:
+    """Return the status of each of these runs that is in the database, as Dagster names it.
 
     Raises:
-        WebServerError: No answer, or an error in place of one; nothing is known then.
+        WebServerError: No answer, or an error instead. No status is known then.
     """
     found: dict[str, str] = {}
     ids = sorted(run_ids)
     for start in range(0, len(ids), _BATCH):
-        found |= _ask(web_server, ids[start : start + _BATCH])
+        batch = ids[start : start + _BATCH]
+        data = client.execute(STATUSES, {"ids": batch, "limit": len(batch)})
+        results = _results(client, data)
+        try:
+            found |= {str(run["runId"]): str(run["status"]) for run in results}
+        except (LookupError, TypeError) as error:
+            raise client.unexpected(results) from error
     return found
 
 
-def _ask(web_server: WebServer, ids: list[str]) -> dict[str, str]:
-    answer = web_server.answer(_QUERY, _SECONDS, {"ids": ids, "limit": len(ids)})
-    if answer.get("__typename") != "Runs":
-        raise WebServerError(f"{answer.get('__typename')}: {answer.get('message')}")
+def newest(
+    client: GraphQLClient,
+    *,
+    most: int,
+    fields: str = "status",
+    filters: Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Return the newest runs, the newest first.
+
+    Args:
+        client: The web server.
+        most: The largest number of runs.
+        fields: Fields of `Run` in the schema that each run has beside its `runId`.
+        filters: A `RunsFilter` of the schema; all runs without one.
+
+    Raises:
+        WebServerError: No answer, or an error instead.
+    """
+    document = newest_document(fields)
+    found: list[dict[str, Any]] = []
+    while len(found) < most:
+        variables = {
+            "filter": dict(filters or {}),
+            "cursor": found[-1]["runId"] if found else None,
+            "limit": min(_RUNS_PER_PAGE, most - len(found)),
+        }
+        page = _results(client, client.execute(document, variables))
+        if not page:
+            break
+        found += page
+    return found
+
+
+def newest_document(fields: str) -> str:
+    """Return the query of `newest`."""
+    return f"""query NewestRuns($filter: RunsFilter, $cursor: String, $limit: Int) {{
+  runs: runsOrError(filter: $filter, cursor: $cursor, limit: $limit) {{
+    __typename
+    ... on Runs {{ results {{ runId {fields} }} }}
+    ... on Error {{ message }}
+  }}
+}}"""
+
+
+def events(
+    client: GraphQLClient, run_id: str, fields: str, fragments: str = ""
+) -> Iterator[dict[str, Any]]:
+    """Return the events of a run, in the order of its log.
+
+    Args:
+        client: The web server.
+        run_id: The run.
+        fields: Selections on `DagsterRunEvent` of the schema, for example
+            `... on MessageEvent { message timestamp stepKey }`.
+        fragments: Definitions of the fragments that `fields` names.
+
+    Raises:
+        ReportedError: `type_name` is `RunNotFoundError` where the run is not in the database.
+        WebServerError: No answer, or another error.
+    """
+    document = events_document(fields, fragments)
+    cursor: str | None = None
+    while True:
+        variables = {"run": run_id, "cursor": cursor, "limit": _EVENTS_PER_PAGE}
+        page = client.member(client.execute(document, variables), "log", "EventConnection")
+        try:
+            yield from page["events"]
+            cursor, has_more = page["cursor"], page["hasMore"]
+        except (LookupError, TypeError) as error:
+            raise client.unexpected(page) from error
+        if not has_more:
+            return
+
+
+def events_document(fields: str, fragments: str = "") -> str:
+    """Return the query of `events`."""
+    return f"""query Events($run: ID!, $cursor: String, $limit: Int) {{
+  log: logsForRun(runId: $run, afterCursor: $cursor, limit: $limit) {{
+    __typename
+    ... on EventConnection {{ cursor hasMore events {{ __typename {fields} }} }}
+    ... on Error {{ message }}
+  }}
+}}
+{fragments}"""
+
+
+def launch(
+    client: GraphQLClient,
+    location: str,
+    job: str,
+    *,
+    repository: str = "__repository__",
+    assets: Sequence[str] = (),
+    config: Mapping[str, Any] | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> str:
+    """Launch a job, or some assets of it; return the id of the run.
+
+    Args:
+        client: The web server.
+        location: The code location.
+        job: A job of it.
+        repository: The repository with the job. Dagster gives this default name to `Definitions`.
+        assets: The assets to materialize; without them, all of the job.
+        config: The configuration of the run.
+        tags: The tags of the run.
+
+    Raises:
+        ReportedError: The job is unknown, or its configuration is not valid.
+        WebServerError: No answer.
+    """
+    selector = {
+        "repositoryLocationName": location,
+        "repositoryName": repository,
+        "jobName": job,
+        **({"assetSelection": [{"path": [name]} for name in assets]} if assets else {}),
+    }
+    run_tags = [{"key": key, "value": value} for key, value in (tags or {}).items()]
+    params = {
+        "selector": selector,
+        "runConfigData": dict(config or {}),
+        "executionMetadata": {"tags": run_tags},
+    }
+    data = client.execute(LAUNCH, {"params": params})
+    return _launched(client, data, f"job {job} of code location {location}")
+
+
+def _launched(client: GraphQLClient, data: dict[str, Any], what: str) -> str:
     try:
-        return {str(run["runId"]): str(run["status"]) for run in answer["results"]}
-    except (KeyError, TypeError) as error:
-        raise WebServerError(f"its answer is no list of runs: {error!r}") from error
+        run = client.member(data, "launch", "LaunchRunSuccess")
+    except ReportedError as error:
+        errors = data["launch"].get("errors") or []
+        reported = "; ".join(str(each["message"]) for each in errors) or error.reported
+        raise ReportedError(
+            f"{what} was not launched: {reported}", reported, error.type_name
+        ) from error
+    try:
+        return str(run["run"]["runId"])
+    except (LookupError, TypeError) as error:
+        raise client.unexpected(run) from error
+
+
+def _results(client: GraphQLClient, data: dict[str, Any]) -> list[dict[str, Any]]:
+    runs = client.member(data, "runs", "Runs")
+    results = runs.get("results")
+    if not isinstance(results, list):
+        raise client.unexpected(runs)
+    return results

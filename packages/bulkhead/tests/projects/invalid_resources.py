@@ -1,4 +1,4 @@
-"""An op that asks for an amount that is none, in the words of `NONSENSE`."""
+"""An op or asset that requests the resources that `RESOURCES` names."""
 
 import os
 
@@ -13,9 +13,9 @@ TAGS = {
         "dagster-k8s/config": {"container_config": {"resources": {"limits": {"cpu": "lots"}}}}
     },
     "asset": step_resources(memory="1Gi", max_memory="512Mi"),
-    "sensible": step_resources(memory="512Mi", cpu=0.5, max_memory="2Gi", timeout="30m"),
+    "valid": step_resources(memory="512Mi", cpu=0.5, max_memory="2Gi", timeout="30m"),
 }
-CHOSEN = os.environ["NONSENSE"]
+CHOSEN = os.environ["RESOURCES"]
 
 if CHOSEN == "asset":
 
