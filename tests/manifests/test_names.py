@@ -6,7 +6,7 @@ import pytest
 import yaml
 from tests.manifests import render
 
-from bulkhead import names
+from bulkhead import location_name, names
 from bulkhead.commands.reconcile import reconcile
 
 CONTRACT = render.ROOT / "docs" / "design" / "contract.md"
@@ -49,7 +49,7 @@ def _environment(manifests: list[render.Manifest], name: str, namespace: str = "
 def test_a_code_locations_namespace_has_what_the_contract_lists_and_nothing_else(
     platform: list[render.Manifest],
 ) -> None:
-    assert names.location_namespace("ingestion") == NAMESPACE
+    assert location_name.default_namespace("ingestion") == NAMESPACE
     made = {
         (each["kind"], each["metadata"]["name"])
         for each in platform

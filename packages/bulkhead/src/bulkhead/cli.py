@@ -1,7 +1,6 @@
 """The `bulkhead` command: assembles the commands of `bulkhead.commands`.
 
-Neither this module nor those import more than click before a command runs, so `bulkhead --help`
-answers at once.
+These modules import only click until a command runs, so `bulkhead --help` is fast.
 """
 
 import click

@@ -1,4 +1,4 @@
-"""The names on which the charts, the library, the images and the tests agree.
+"""The names that the charts, the library, the images and the tests share.
 
 `docs/design/contract.md` is the source of every name here; change it there first. This module
 imports only the standard library and nothing of Bulkhead, so every other module may use it.
@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 # --- Kubernetes objects -------------------------------------------------------------------------
-# One launcher serves every namespace, so these names cannot depend on a release.
+# One launcher serves every namespace, so these names do not depend on a release.
 
 PLATFORM_NAMESPACE: Final = "bulkhead"
 """Default namespace and default release name of the platform."""
@@ -30,7 +30,7 @@ RUN_ROLE: Final = "bulkhead-run"
 DEPLOYER_ROLE: Final = "bulkhead-deployer"
 
 QUOTA: Final = "bulkhead"
-"""Name of the ResourceQuota and of the LimitRange of a code location."""
+"""Name of the ResourceQuota and of the LimitRange of each code location."""
 
 REGISTRY_CONFIG_KEY: Final = "registry.yaml"
 
@@ -51,7 +51,7 @@ RUN_ID_LABEL: Final = "bulkhead.dev/run-id"
 STEP_KEY_LABEL: Final = "bulkhead.dev/step-key"
 STEP_KEY_ANNOTATION: Final = "bulkhead.dev/step-key"
 IMAGE_ANNOTATION: Final = "bulkhead.dev/image"
-NUDGE_ANNOTATION: Final = "bulkhead.dev/nudged"
+RETRIGGERED_ANNOTATION: Final = "bulkhead.dev/retriggered"
 STEP_RESOURCES_TAG: Final = "bulkhead.dev/step-resources"
 
 PART_OF_LABEL: Final = "app.kubernetes.io/part-of"
@@ -120,17 +120,12 @@ def registry(release: str = PLATFORM_NAMESPACE) -> str:
     return f"{release}-code-locations"
 
 
-def location_namespace(location: str) -> str:
-    """Return the namespace of a code location for which the admin names no other."""
-    return f"bulkhead-{location}"
-
-
 def label_value(step_key: str) -> str:
     """Return the step key as a Kubernetes label value.
 
-    A key that is no valid label value (too long, or with the brackets of a dynamic step) becomes
-    `sha256-` and the first 40 hex digits of its SHA-256, so that a selector can still find it; the
-    annotation `STEP_KEY_ANNOTATION` carries the key as it is.
+    A key that is not a valid label value (too long, or with the brackets of a dynamic step) becomes
+    `sha256-` and the first 40 hex digits of its SHA-256, so that a selector can still find it. The
+    annotation `STEP_KEY_ANNOTATION` has the unchanged key.
     """
     if _LABEL_VALUE.fullmatch(step_key):
         return step_key

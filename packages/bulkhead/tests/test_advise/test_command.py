@@ -18,7 +18,7 @@ def advise(*arguments: str) -> Result:
 
 
 @pytest.mark.usefixtures("kubeconfig")
-def test_steps_are_listed_with_what_they_asked_for_used_and_would_need(installation: Any) -> None:
+def test_steps_are_listed_with_what_they_request_used_and_would_need(installation: Any) -> None:
     for used in (300, 200, 250):
         run = installation.run()
         run.step("train", used, 1024, cpu=30, seconds=60)
@@ -29,7 +29,7 @@ def test_steps_are_listed_with_what_they_asked_for_used_and_would_need(installat
     assert result.exit_code == 0, result.output
     header, *rows, _, sentence = [line for line in result.output.splitlines() if line]
     assert " ".join(header.split()) == (
-        "LOCATION JOB STEP N ASKED MEDIAN P95 MAX CPU CPU MAX CORES SUGGESTED SAVING"
+        "LOCATION JOB STEP N REQUESTED MEDIAN P95 MAX CPU CPU MAX CORES SUGGESTED SAVING"
     )
     assert [" ".join(row.split()) for row in rows] == [
         "hello etl train 3 1Gi 250Mi 300Mi 300Mi 30.0 s 30.0 s 0.50 368Mi 656Mi",
@@ -37,10 +37,13 @@ def test_steps_are_listed_with_what_they_asked_for_used_and_would_need(installat
         "hello etl clean 1 512Mi 150Mi 150Mi 150Mi 2.0 s 2.0 s 0.10 too few -",
     ]
     assert len({len(row) for row in (header, *rows)}) == 1  # columns stand under each other
-    assert "hello etl report: killed for memory 3 times, at up to 256Mi." in result.output
+    assert (
+        "hello etl report: ran out of memory (OOM-killed) 3 times, with limits up to 256Mi."
+        in result.output
+    )
     assert sentence == (
-        "1 step could give back 656Mi; 1 needs more. "
-        "1 step has fewer than 3 samples, too few to suggest anything."
+        "1 step requests 656Mi more than it needs; 1 step needs more. "
+        "1 step has fewer than 3 samples, too few for a suggestion."
     )
 
 
@@ -51,16 +54,16 @@ def test_machines_get_bytes_and_seconds(installation: Any) -> None:
     document = json.loads(advise("--json").output)
     assert document == {
         "runs": 3,
-        "could_give_back": 656 * MIB,
+        "possible_saving": 656 * MIB,
         "steps": [
             {
                 "location": "hello",
                 "job": "etl",
                 "step": "train",
                 "samples": 3,
-                "kills": 0,
-                "killed_memory": None,
-                "asked_memory": 1024 * MIB,
+                "oom_kills": 0,
+                "largest_oom_limit": None,
+                "requested_memory": 1024 * MIB,
                 "median_memory": 300 * MIB,
                 "p95_memory": 300 * MIB,
                 "largest_memory": 300 * MIB,
@@ -89,7 +92,7 @@ def test_options_choose_the_runs(installation: Any) -> None:
 
 
 @pytest.mark.usefixtures("kubeconfig")
-def test_no_finished_run_is_said_so(installation: Any) -> None:
+def test_a_missing_finished_run_is_reported(installation: Any) -> None:
     installation.run(status="STARTED")
     result = advise()
     assert result.exit_code == 0
@@ -97,15 +100,15 @@ def test_no_finished_run_is_said_so(installation: Any) -> None:
     of_location = advise("--location", "nowhere", "--job", "etl").output
     assert "no finished run of job etl of code location nowhere yet" in of_location
     assert "`bulkhead locations`" in of_location
-    assert json.loads(advise("--json").output) == {"runs": 0, "could_give_back": 0, "steps": []}
+    assert json.loads(advise("--json").output) == {"runs": 0, "possible_saving": 0, "steps": []}
 
 
 @pytest.mark.usefixtures("kubeconfig")
-def test_runs_that_tell_nothing_of_their_use_are_said_so(installation: Any) -> None:
+def test_runs_without_a_record_of_their_use_are_reported(installation: Any) -> None:
     installation.run().say("made by an earlier version")
     result = advise("--job", "etl")
     assert result.exit_code == 0
-    assert "None of the newest 1 finished run(s) of job etl tells" in result.output
+    assert "The newest 1 finished run(s) of job etl have no record" in result.output
 
 
 @pytest.mark.usefixtures("kubeconfig")
@@ -127,7 +130,7 @@ def test_a_cluster_that_is_away_is_an_error(kubeconfig: Path) -> None:
     assert "services/proxy" not in result.output
 
 
-def test_no_run_at_all_cannot_be_asked_for() -> None:
+def test_at_least_one_run_is_read() -> None:
     result = advise("--runs", "0")
     assert result.exit_code == 2
     assert "--runs" in result.output

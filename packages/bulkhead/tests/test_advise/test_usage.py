@@ -35,9 +35,9 @@ def test_a_step_without_limit_has_none(installation: Any) -> None:
 
 
 @pytest.mark.parametrize("end", ["STEP_FAILURE", None])
-def test_a_step_that_failed_or_was_told_to_end_did_not_succeed(installation: Any, end: str) -> None:
+def test_a_step_that_failed_or_was_terminated_did_not_succeed(installation: Any, end: str) -> None:
     installation.run(status="FAILURE").step("train", 300, end=end)
-    assert the_attempt(installation).end is End.OTHERWISE
+    assert the_attempt(installation).end is End.OTHER
 
 
 def test_each_attempt_at_a_step_is_judged_by_its_own_end(installation: Any) -> None:
@@ -45,20 +45,22 @@ def test_each_attempt_at_a_step_is_judged_by_its_own_end(installation: Any) -> N
     run.step("train", 300, end="STEP_FAILURE", seconds=30)
     run.step("train", 310, seconds=10)
     found = [(each.end, each.seconds) for each in installation.read().attempts]
-    assert found == [(End.OTHERWISE, 30), (End.SUCCEEDED, 10)]
+    assert found == [(End.OTHER, 30), (End.SUCCEEDED, 10)]
 
 
 @pytest.mark.parametrize("repeats", [True, False])
-def test_a_kill_for_memory_is_a_use_of_the_whole_limit(installation: Any, repeats: bool) -> None:
+def test_running_out_of_memory_is_a_use_of_the_whole_limit(
+    installation: Any, repeats: bool
+) -> None:
     installation.run(status="FAILURE").kill("train", "512Mi", repeats=repeats)
     attempt = the_attempt(installation)
-    assert (attempt.end, attempt.memory, attempt.limit) == (End.KILLED, 512 * MIB, 512 * MIB)
+    assert (attempt.end, attempt.memory, attempt.limit) == (End.OUT_OF_MEMORY, 512 * MIB, 512 * MIB)
 
 
-def test_the_kill_of_a_step_s_own_process_is_one_too(installation: Any) -> None:
+def test_the_oom_kill_of_a_step_s_own_process_is_one_too(installation: Any) -> None:
     installation.run(status="FAILURE").step("train", 480, 512, end="STEP_FAILURE", oom_kills=1)
     attempt = the_attempt(installation)
-    assert (attempt.end, attempt.memory) == (End.KILLED, 512 * MIB)
+    assert (attempt.end, attempt.memory) == (End.OUT_OF_MEMORY, 512 * MIB)
 
 
 def test_an_end_for_another_cause_tells_nothing_of_memory(installation: Any) -> None:
@@ -142,14 +144,14 @@ def test_a_run_that_is_deleted_meanwhile_is_left_out(
     assert installation.read().attempts == ()
 
 
-def test_what_grew_after_a_kill_is_advised_from_its_whole_history(installation: Any) -> None:
+def test_what_grew_after_an_oom_kill_is_advised_from_its_whole_history(installation: Any) -> None:
     for _ in range(2):
         run = installation.run()
         run.kill("train", "512Mi", repeats=True)
         run.step("train", 700, 1024)
     (advice,) = advise(installation.read().attempts)
-    assert (advice.samples, advice.kills) == (4, 2)
-    assert advice.asked_memory == 512 * MIB
+    assert (advice.samples, advice.oom_kills) == (4, 2)
+    assert advice.requested_memory == 512 * MIB
     assert advice.suggested_memory == 848 * MIB
 
 

@@ -11,6 +11,7 @@ from packages.bulkhead.tests.json_server import kubeconfig_to
 
 from bulkhead import names
 from bulkhead.admin import checks, snapshot
+from bulkhead.admin.findings import Finding, Level
 from bulkhead.admin.states import LocationState, location_states
 from bulkhead.kube.kubeconfig import ClusterError
 
@@ -225,13 +226,13 @@ class Installation:
     def snapshot(self) -> snapshot.Snapshot:
         return snapshot.take(self, release="bulkhead", namespace="bulkhead")
 
-    def findings(self) -> list[checks.Finding]:
+    def findings(self) -> list[Finding]:
         return checks.check(self.snapshot())
 
-    def complaints(self) -> list[checks.Finding]:
-        return [each for each in self.findings() if each.level is not checks.Level.OK]
+    def complaints(self) -> list[Finding]:
+        return [each for each in self.findings() if each.level is not Level.OK]
 
-    def complaint(self) -> checks.Finding:
+    def complaint(self) -> Finding:
         """Return the one finding that is not good; fail where there is another number of them."""
         complaints = self.complaints()
         assert len(complaints) == 1, complaints

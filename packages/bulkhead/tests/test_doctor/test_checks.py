@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from bulkhead.admin.checks import Level
+from bulkhead.admin.findings import Level
+from bulkhead.kube.pods import IMAGE_REASONS, START_REASONS
 
 
 def test_a_healthy_installation_has_nothing_to_complain_of(installation: Any) -> None:
@@ -22,7 +23,7 @@ def test_external_stores_are_no_complaint(installation: Any) -> None:
     assert installation.complaints() == []
 
 
-def test_a_wrong_release_name_is_said_so(installation: Any) -> None:
+def test_a_wrong_release_name_is_a_problem_with_a_hint(installation: Any) -> None:
     installation.of("deployments", "bulkhead").clear()
     complaints = installation.complaints()
     assert "no Deployment bulkhead-webserver in namespace bulkhead" in complaints[0].sentence
@@ -64,11 +65,11 @@ def test_a_workspace_sync_that_is_not_ready_is_a_problem(installation: Any) -> N
 
 
 @pytest.mark.parametrize(
-    ("text", "says"), [("codeLocations: [", "not YAML"), ("nothing: 1", "no key codeLocations")]
+    ("text", "message"), [("codeLocations: [", "not YAML"), ("nothing: 1", "no key codeLocations")]
 )
-def test_a_malformed_registry_is_a_problem(installation: Any, text: str, says: str) -> None:
+def test_a_malformed_registry_is_a_problem(installation: Any, text: str, message: str) -> None:
     installation.of("configmaps", "bulkhead")[0]["data"]["registry.yaml"] = text
-    assert says in installation.complaint().sentence
+    assert message in installation.complaint().sentence
 
 
 def test_a_missing_registry_is_a_problem(installation: Any) -> None:
@@ -84,7 +85,7 @@ def test_a_daemon_loop_without_heartbeat_is_a_problem(installation: Any) -> None
     assert "no connection to the database" in complaint.sentence
 
 
-def test_a_web_server_that_cannot_be_asked_is_a_warning_and_the_rest_is_checked(
+def test_a_web_server_that_does_not_answer_is_a_warning_and_the_rest_is_checked(
     installation: Any,
 ) -> None:
     installation.answers = {k: v for k, v in installation.answers.items() if "proxy" not in k}
@@ -125,13 +126,16 @@ def test_a_wall_that_is_missing_is_named(installation: Any, kind: str, missing: 
 
 
 @pytest.mark.parametrize(
-    ("used", "says"), [("7800Mi", "nearly full: 7800Mi of 8Gi (95%)"), ("8Gi", "full: 8Gi of 8Gi")]
+    ("used", "message"),
+    [("7800Mi", "nearly full: 7800Mi of 8Gi (95%) is in use"), ("8Gi", "full: 8Gi of 8Gi")],
 )
-def test_a_quota_that_is_nearly_full_is_a_warning(installation: Any, used: str, says: str) -> None:
+def test_a_quota_that_is_nearly_full_is_a_warning(
+    installation: Any, used: str, message: str
+) -> None:
     installation.of("resourcequotas")[0]["status"]["used"]["limits.memory"] = used
     complaint = installation.complaint()
     assert complaint.level is Level.WARNING
-    assert says in complaint.sentence
+    assert message in complaint.sentence
     assert "codeLocations.hello.quota" in complaint.advice
 
 
@@ -155,10 +159,11 @@ def break_pod(installation: Any, waiting: dict[str, Any], **container: Any) -> N
     status["containerStatuses"][0].update(ready=False, state={"waiting": waiting}, **container)
 
 
+@pytest.mark.parametrize("reason", sorted(IMAGE_REASONS))
 def test_an_image_that_cannot_be_pulled_is_named_with_the_registry_s_answer(
-    installation: Any,
+    installation: Any, reason: str
 ) -> None:
-    break_pod(installation, {"reason": "ImagePullBackOff", "message": "manifest unknown"})
+    break_pod(installation, {"reason": reason, "message": "manifest unknown"})
     sentence = installation.complaint().sentence
     assert (
         "the image registry/image of pod hello-abc cannot be pulled: manifest unknown" in sentence
@@ -169,14 +174,27 @@ def test_a_crash_loop_is_named_with_its_end_and_the_log_to_read(installation: An
     last = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
     break_pod(installation, {"reason": "CrashLoopBackOff"}, lastState=last, restartCount=4)
     sentence = installation.complaint().sentence
+    assert "container main of pod hello-abc keeps restarting" in sentence
     assert "OOMKilled, exit code 137, 4 restarts" in sentence
     assert "kubectl -n bulkhead-hello logs hello-abc -c main --previous" in sentence
 
 
-def test_a_pod_that_a_missing_secret_holds_back_is_named(installation: Any) -> None:
-    waiting = {"reason": "CreateContainerConfigError", "message": 'secret "shop" not found'}
-    break_pod(installation, waiting)
-    assert 'cannot be made: secret "shop" not found' in installation.complaint().sentence
+@pytest.mark.parametrize("reason", sorted(START_REASONS))
+def test_a_container_that_cannot_start_is_named_with_reason_and_message(
+    installation: Any, reason: str
+) -> None:
+    break_pod(installation, {"reason": reason, "message": 'secret "shop" not found'})
+    assert (
+        f'container main of pod hello-abc cannot start ({reason}): secret "shop" not found'
+        in installation.complaint().sentence
+    )
+
+
+def test_every_reason_without_a_message_is_still_named(installation: Any) -> None:
+    break_pod(installation, {"reason": "PreStartHookError"})
+    assert installation.complaint().sentence.endswith("cannot start (PreStartHookError)")
+    break_pod(installation, {"reason": "RegistryUnavailable"})
+    assert installation.complaint().sentence.endswith("cannot be pulled: RegistryUnavailable")
 
 
 def test_a_pod_that_cannot_be_scheduled_is_named_with_the_reason(installation: Any) -> None:
@@ -198,7 +216,9 @@ def test_pods_that_the_quota_rejects_are_named(installation: Any) -> None:
         }
     )
     installation.of("pods").clear()
-    assert "cannot be made: exceeded quota: bulkhead" in installation.complaint().sentence
+    assert (
+        "its pods cannot be created: exceeded quota: bulkhead" in installation.complaint().sentence
+    )
 
 
 def test_a_rollout_that_the_controller_has_not_seen_is_not_called_good(installation: Any) -> None:
@@ -217,7 +237,7 @@ def test_a_load_error_is_shown_in_one_line(installation: Any) -> None:
 
 def test_a_location_that_the_web_server_does_not_know_is_a_problem(installation: Any) -> None:
     installation.graphql["workspace"]["locationEntries"].clear()
-    assert "does not know it" in installation.complaint().sentence
+    assert "does not list it" in installation.complaint().sentence
 
 
 def test_a_claim_that_is_refused_is_a_problem(installation: Any) -> None:

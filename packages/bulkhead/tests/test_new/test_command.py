@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from bulkhead import location_name
+
 Bulkhead = Callable[..., Result]
 
 REPOSITORY = Path(__file__).parents[4]
@@ -16,7 +18,7 @@ REPOSITORY = Path(__file__).parents[4]
 
 def listed(output: str) -> set[str]:
     """Return the files that the output says were made."""
-    made = output.partition("Made ")[2].partition("\n\n")[0].splitlines()[1:]
+    made = output.partition("Created ")[2].partition("\n\n")[0].splitlines()[1:]
     return {line.strip() for line in made}
 
 
@@ -73,7 +75,7 @@ def test_the_readme_that_it_points_to_names_programs_that_the_folder_has(
     clone: Path, bulkhead: Bulkhead
 ) -> None:
     output = bulkhead("new", "forecasts").output
-    assert "user_code/forecasts/README.md says" in output
+    assert "user_code/forecasts/README.md describes the files" in output
     readme = (clone / "user_code" / "forecasts" / "README.md").read_text()
     for path in re.findall(r"\.\./\.\./(packages/\S+)", readme):
         assert (clone / path).is_dir()
@@ -101,7 +103,7 @@ def test_without_uv_all_else_is_made_and_the_one_command_for_the_lock_comes_firs
 ) -> None:
     result = bulkhead("new", "forecasts")
     assert result.exit_code == 0
-    assert "requirements.lock is still missing: there is no uv" in result.output
+    assert "requirements.lock is missing: uv is neither beside Python nor on PATH" in result.output
     assert next_commands(result.output)[0] == ["make", "lock"]
     assert re.search("^lock:", (REPOSITORY / "Makefile").read_text(), flags=re.MULTILINE)
     assert listed(result.output) == files_below(clone / "user_code" / "forecasts")
@@ -115,7 +117,7 @@ def test_where_uv_fails_its_words_are_shown_and_the_project_stays(
     result = bulkhead("new", "forecasts")
     assert result.exit_code == 0
     assert "error: the index does not answer" in result.output
-    assert "requirements.lock is still missing: uv could not make it" in result.output
+    assert "requirements.lock is missing: uv failed; its error is above" in result.output
     assert next_commands(result.output)[0] == ["make", "lock"]
     assert (clone / "user_code" / "forecasts" / "pyproject.toml").is_file()
 
@@ -137,7 +139,10 @@ def test_outside_a_clone_it_is_made_without_a_lock_and_told_where_it_belongs(
     result = bulkhead("new", "forecasts", "--directory", str(tmp_path))
     assert result.exit_code == 0
     assert (tmp_path / "forecasts" / "pyproject.toml").is_file()
-    assert "requirements.lock is still missing: it is made in a clone of Bulkhead" in result.output
+    assert (
+        "requirements.lock is missing: it can only be written in a clone of Bulkhead"
+        in result.output
+    )
     assert f"move {tmp_path / 'forecasts'} into user_code of a clone" in result.output
 
 
@@ -146,8 +151,8 @@ def test_a_folder_that_is_there_is_left_as_it_is(clone: Path, bulkhead: Bulkhead
     before = files_below(clone)
     result = bulkhead("new", "hello")
     assert result.exit_code == 1
-    assert "user_code/hello is there already, and was left as it is." in result.output
-    assert "Take another name" in result.output
+    assert "user_code/hello exists already and was not changed." in result.output
+    assert "Choose another name" in result.output
     assert files_below(clone) == before
 
 
@@ -171,7 +176,7 @@ def test_the_name_of_another_image_is_refused(clone: Path, bulkhead: Bulkhead, o
     result = bulkhead("new", "sales", "--directory", "elsewhere")
     assert result.exit_code == 1
     assert f"{others}/sales" in result.output
-    assert "Take another name, such as sales-data." in result.output
+    assert "Choose another name, such as sales-data." in result.output
     assert list((clone / "elsewhere").iterdir()) == []
 
 
@@ -181,7 +186,7 @@ def test_a_directory_that_is_not_there_is_named_and_not_made(
 ) -> None:
     result = bulkhead("new", "forecasts", "--directory", str(tmp_path / "user_cod"))
     assert result.exit_code == 1
-    assert f"There is no folder {tmp_path / 'user_cod'}" in result.output
+    assert f"The folder {tmp_path / 'user_cod'} does not exist" in result.output
     assert "--directory" in result.output
     assert not (tmp_path / "user_cod").exists()
 
@@ -198,16 +203,16 @@ def test_a_directory_that_may_not_be_written_to_is_named(
     assert result.exit_code == 1
     assert "user_code/forecasts could not be written" in result.output
     assert "Permission denied" in result.output
-    assert "try again" in result.output
+    assert "run the same command again" in result.output
     assert not (clone / "user_code" / "forecasts").exists()
 
 
 def test_the_help_says_what_a_name_is_and_gives_an_example(bulkhead: Bulkhead) -> None:
-    said = " ".join(bulkhead("new", "--help").output.split())
-    assert "1 to 50 lower-case letters, digits and dashes" in said
-    assert "bulkhead new forecasts" in said
-    assert "[default: user_code]" in said
-    assert "Write a new code location that works." in bulkhead("--help").output
+    help_text = " ".join(bulkhead("new", "--help").output.split())
+    assert f"1 to {location_name.LONGEST} lower-case letters, digits and dashes" in help_text
+    assert "bulkhead new forecasts" in help_text
+    assert "[default: user_code]" in help_text
+    assert "Create a new code location." in bulkhead("--help").output
 
 
 @pytest.mark.usefixtures("uv")

@@ -123,7 +123,7 @@ def test_a_container_context_that_names_another_namespace_fails_the_run(platform
     assert platform.instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.FAILURE
     said = "\n".join(entry.message for entry in platform.instance.all_logs(run.run_id))
     assert "container context of its code server is 'bulkhead-green'" in said
-    assert "stands in namespace 'bulkhead-blue'" in said
+    assert "Its code server is in namespace 'bulkhead-blue'" in said
     assert platform.cluster.requests == []
 
 

@@ -45,8 +45,8 @@ def test_a_run_whose_pod_is_killed_before_it_begins_fails_at_once_and_says_why(
     platform.cluster.kill(name, "OOMKilled")
     assert platform.wait_for_end(run) == dg.DagsterRunStatus.FAILURE
     assert failure(platform, run) == (
-        f"The run's own pod {name}-abcde was killed for memory: it used all of its 512Mi, which "
-        "the platform admin sets in runLauncher.resources. The run had not begun."
+        f"The run's own pod {name}-abcde ran out of memory (OOM-killed): its limit is "
+        "512Mi, set by the platform admin in runLauncher.resources. The run had not started."
     )
 
 

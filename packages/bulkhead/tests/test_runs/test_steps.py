@@ -129,8 +129,8 @@ def test_a_step_whose_process_dies_fails_with_its_reason_and_its_last_words(
     platform.cluster.kill(step_job["metadata"]["name"])
     assert platform.wait_for_end(run) == dg.DagsterRunStatus.FAILURE
     message = failure_of(platform, run).error.message
-    assert message.startswith("Step wait was ended by SIGKILL (signal 9).")
-    assert "STEP_START" in message.partition("The last it printed:")[2]
+    assert message.startswith("Step wait was terminated by SIGKILL (signal 9).")
+    assert "STEP_START" in message.partition("Last output:")[2]
     facts = failure_of(platform, run).user_failure_data.metadata
     assert facts["cause"].value == "Signal"
     assert facts["attempt"].value == 1
@@ -161,6 +161,6 @@ def test_a_run_whose_own_pod_dies_says_why(platform: Any, tmp_path: Path) -> Non
         return health if health.status == WorkerStatus.FAILED else None
 
     assert platform.wait_for(health).msg == (
-        f"The run's own pod {name}-abcde was killed for memory: it used all of its 512Mi, which "
-        "the platform admin sets in runLauncher.resources."
+        f"The run's own pod {name}-abcde ran out of memory (OOM-killed): its limit is "
+        "512Mi, set by the platform admin in runLauncher.resources."
     )

@@ -62,7 +62,7 @@ URGENT = "bulkhead-fixtures-urgent"
 MAINTENANCE = {"key": "example.com/maintenance", "effect": "NoExecute"}
 KUBELET_CONFIG = "/var/lib/kubelet/config.yaml"
 
-PATIENCE_SECONDS = 180
+TIMEOUT_SECONDS = 180
 
 LIMITS = {"cpu": "500m", "memory": "256Mi"}
 REQUESTS = {"cpu": "50m", "memory": "64Mi"}
@@ -260,7 +260,7 @@ def node_that_comes_back(cluster: Cluster) -> Iterator[None]:
     finally:
         until(
             lambda: conditions() == before or NotYet(conditions()),
-            PATIENCE_SECONDS,
+            TIMEOUT_SECONDS,
             f"node {cluster.node} to be as before",
         )
 
@@ -496,7 +496,7 @@ def recorded(recipe: Recipe, name: str, cluster: Cluster) -> Object:
     """The pod of a recipe's Job as it was first seen to be what is wanted.
 
     Raises:
-        NotSeenError: it was not, for as long as there was patience.
+        NotSeenError: the pod did not reach the state in time.
     """
     pod: Object = {}
     to_do = recipe.then
@@ -505,7 +505,7 @@ def recorded(recipe: Recipe, name: str, cluster: Cluster) -> Object:
             cluster.core.list_namespaced_pod,
             NAMESPACE,
             label_selector=f"batch.kubernetes.io/job-name={name}",
-            timeout_seconds=PATIENCE_SECONDS,
+            timeout_seconds=TIMEOUT_SECONDS,
         ):
             pod = event["raw_object"]
             if to_do and recipe.once(pod):
@@ -514,7 +514,7 @@ def recorded(recipe: Recipe, name: str, cluster: Cluster) -> Object:
             elif not to_do and recipe.wanted(pod):
                 return pod
     raise NotSeenError(
-        f"the pod of step {recipe.step} did not become what was wanted within {PATIENCE_SECONDS} s;"
+        f"the pod of step {recipe.step} did not become what was wanted within {TIMEOUT_SECONDS} s;"
         f" it was last seen so:\n{json.dumps(pod, indent=2)}"
     )
 

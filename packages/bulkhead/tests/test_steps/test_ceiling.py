@@ -4,7 +4,9 @@ import pytest
 
 from bulkhead import names
 from bulkhead.kube.quantities import GIB, QuantityError
+from bulkhead.steps import sentences
 from bulkhead.steps.ceiling import Ceiling
+from bulkhead.steps.verdicts import Cause, Verdict
 
 ML = Ceiling("ml", {"cpu": "2", "memory": "8Gi", "ephemeral-storage": "10Gi"})
 
@@ -28,13 +30,16 @@ def test_without_the_platforms_settings_there_is_no_ceiling(
         monkeypatch.setenv(names.CEILING_ENV, setting)
     ceiling = Ceiling.of_environment()
     assert ceiling.memory is None
-    assert ceiling.refusal("train", {"limits": {"memory": "999Ti"}}) is None
+    assert ceiling.excess({"limits": {"memory": "999Ti"}}) is None
 
 
 def test_more_than_the_ceiling_is_refused_with_both_amounts_and_the_admins_setting() -> None:
-    assert ML.refusal("train", {"limits": {"memory": "16Gi", "cpu": "1"}}) == (
-        "Step train asks for memory 16Gi; the ceiling of code location ml is 8Gi (set by the "
-        "platform admin in codeLocations.ml.ceiling). Ask for less, or have the ceiling raised."
+    excess = ML.excess({"limits": {"memory": "16Gi", "cpu": "1"}})
+    verdict = Verdict(Cause.ABOVE_CEILING, "train", excess=excess, location="ml")
+    assert sentences.of_verdict(verdict) == (
+        "Step train requests memory 16Gi; the ceiling of code location ml is 8Gi, set by the "
+        "platform admin in codeLocations.ml.ceiling. Request less, or ask the admin to raise the "
+        "ceiling."
     )
 
 
@@ -52,9 +57,10 @@ def test_more_than_the_ceiling_is_refused_with_both_amounts_and_the_admins_setti
 def test_limits_and_requests_of_every_resource_are_held_to_it(
     resources: dict[str, dict[str, str]], said: str
 ) -> None:
-    refusal = ML.refusal("train", resources)
-    assert refusal
-    assert refusal.startswith(f"Step train asks for {said}; the ceiling of code location ml is ")
+    excess = ML.excess(resources)
+    assert excess
+    assert f"{excess.resource} {excess.requested}" == said
+    assert excess.allowed == ML.amounts[excess.resource]
 
 
 @pytest.mark.parametrize(
@@ -69,9 +75,9 @@ def test_limits_and_requests_of_every_resource_are_held_to_it(
 def test_the_ceiling_itself_is_allowed_and_so_is_what_it_does_not_name(
     resources: dict[str, dict[str, str]],
 ) -> None:
-    assert ML.refusal("train", resources) is None
+    assert ML.excess(resources) is None
 
 
 def test_an_amount_that_is_no_quantity_is_said_to_be_none() -> None:
     with pytest.raises(QuantityError, match=r"^'16 gigs' is no Kubernetes quantity"):
-        ML.refusal("train", {"limits": {"memory": "16 gigs"}})
+        ML.excess({"limits": {"memory": "16 gigs"}})

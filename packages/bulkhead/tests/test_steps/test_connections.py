@@ -249,7 +249,7 @@ def test_a_database_that_is_away_is_waited_for(
 def test_a_database_that_does_not_come_back_is_given_up(
     step: Client, waits: Waits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(connections, "_DATABASE_TIMEOUT_SECONDS", 0.1)
     keep_connections(step.instance, 2)
     step.server.stop()
     try:

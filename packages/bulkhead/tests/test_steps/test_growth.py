@@ -46,7 +46,7 @@ class Node:
 
 @pytest.fixture(autouse=True)
 def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What people read in the page, and no more patience than a test has."""
+    """What the Dagster UI shows, with a timeout that suits a test."""
     said: list[str] = []
     monkeypatch.setattr(growth, "_IN_FORCE_SECONDS", 0.05)
     monkeypatch.setattr(
@@ -95,16 +95,14 @@ def test_a_step_grows_twofold_until_it_has_all_that_it_may_have(said: list[str])
     assert said == [
         "Step train grew from 256Mi to 512Mi, while it ran.",
         "Step train grew from 512Mi to 1Gi, while it ran.",
-        "Step train has all the memory that it may have; it keeps its 1Gi.",
+        "Step train cannot grow beyond 1Gi: this is its max_memory or its ceiling.",
     ]
 
 
 def test_a_node_without_room_is_named_once_and_asked_again(said: list[str]) -> None:
     steps, node = growing(put_off)
     assert [steps.grow(JOB), steps.grow(JOB)] == [256 * MIB] * 2
-    assert said == [
-        "Step train would grow, but its node has no room for it just now; it keeps its 256Mi."
-    ]
+    assert said == ["Step train cannot grow to 512Mi now: its node has no room. It keeps 256Mi."]
     assert node.wishes == [512 * MIB] * 2
 
 
@@ -121,8 +119,8 @@ def test_a_quota_without_room_is_told_with_its_figures(said: list[str]) -> None:
     assert steps.grow(JOB) == 256 * MIB
     (told,) = said
     assert told == (
-        "Step train would grow to 512Mi, but the quota of its code location has no room for it "
-        "(exceeded quota: bulkhead, used: 8Gi); it keeps its 256Mi."
+        "Step train cannot grow to 512Mi: the quota of its code location has no room "
+        "(exceeded quota: bulkhead, used: 8Gi). It keeps 256Mi."
     )
 
 

@@ -42,14 +42,14 @@ def test_a_step_is_told_the_limit_that_it_has_by_then(
     be_step: Callable[[str], None], grown: list[str]
 ) -> None:
     be_step("train")
-    assert growth_channel.may_ask()
-    assert growth_channel.ask_for_more() == 512
+    assert growth_channel.is_available()
+    assert growth_channel.request_memory() == 512
     assert grown == ["train"]
 
 
 def test_a_step_is_told_that_there_is_no_more(be_step: Callable[[str], None]) -> None:
     be_step("full")
-    assert growth_channel.ask_for_more() is None
+    assert growth_channel.request_memory() is None
 
 
 def test_a_secret_is_good_for_its_own_step_alone(
@@ -57,9 +57,9 @@ def test_a_secret_is_good_for_its_own_step_alone(
 ) -> None:
     be_step("train")
     monkeypatch.setenv(growth_channel.STEP_ENV, "train-1")
-    assert growth_channel.ask_for_more() is None
+    assert growth_channel.request_memory() is None
     monkeypatch.setenv(growth_channel.SECRET_ENV, "")
-    assert growth_channel.ask_for_more() is None
+    assert growth_channel.request_memory() is None
     assert grown == []
 
 
@@ -77,7 +77,7 @@ def test_nothing_is_lost_where_nobody_answers(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv(growth_channel.ADDRESS_ENV, address)
     monkeypatch.setenv(growth_channel.STEP_ENV, "train")
     monkeypatch.setenv(growth_channel.SECRET_ENV, "any")
-    assert growth_channel.ask_for_more() is None
+    assert growth_channel.request_memory() is None
 
 
 def test_a_run_that_does_not_listen_gives_its_steps_nobody_to_ask() -> None:
@@ -94,4 +94,4 @@ def test_what_is_no_request_ends_nothing(
     long = http.client.HTTPConnection(host, int(port))
     long.request("POST", "/", "x" * 100_000)
     assert long.getresponse().status == http.HTTPStatus.FORBIDDEN
-    assert growth_channel.ask_for_more() == 512
+    assert growth_channel.request_memory() == 512

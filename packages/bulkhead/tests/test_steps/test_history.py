@@ -12,7 +12,7 @@ from dagster._core.execution.plan.objects import StepRetryData
 from dagster_shared.error import SerializableErrorInfo
 
 from bulkhead.kube.quantities import GIB, MIB
-from bulkhead.steps.history import GROWN_KEY, History, Repeat, grown_memory
+from bulkhead.steps.history import GROWN_KEY, History, PlatformRetry, grown_memory
 from bulkhead.steps.verdicts import Cause
 
 RUN = "299af3e0-5caa-41ea-a586-1cc8704a48a6"
@@ -40,10 +40,10 @@ def engine_event(metadata: Mapping[str, Any], step: str | None = "train") -> Dag
     return event(DagsterEventType.ENGINE_EVENT, step, EngineEventData(metadata=metadata))
 
 
-def announced(repeat: Repeat, step: str = "train") -> DagsterEvent:
-    """What the executor writes: the facts of the verdict, and the repetition beside them."""
-    facts = {"cause": repeat.cause.value, "attempt": repeat.attempt}
-    return engine_event({**facts, **repeat.metadata()}, step)
+def announced(retry: PlatformRetry, step: str = "train") -> DagsterEvent:
+    """What the executor writes: the facts of the verdict, and the retry beside them."""
+    facts = {"cause": retry.cause.value, "attempt": retry.attempt}
+    return engine_event({**facts, **retry.metadata()}, step)
 
 
 def history_of(*events: DagsterEvent) -> History:
@@ -58,58 +58,60 @@ def instance() -> Iterator[DagsterInstance]:
         yield instance
 
 
-OUT_OF_MEMORY = Repeat(1, Cause.OUT_OF_MEMORY, 512 * MIB)
-EVICTED = Repeat(2, Cause.EVICTED)
+OUT_OF_MEMORY = PlatformRetry(1, Cause.OUT_OF_MEMORY, 512 * MIB)
+EVICTED = PlatformRetry(2, Cause.EVICTED)
 
 
 # --- Repetitions ----------------------------------------------------------------------------------
 
 
-def test_repetitions_are_counted_by_what_they_were_made_for() -> None:
+def test_retries_are_counted_by_what_they_were_made_for() -> None:
     history = history_of(
         announced(OUT_OF_MEMORY),
         announced(EVICTED),
-        announced(Repeat(3, Cause.NODE_LOST)),
-        announced(Repeat(4, Cause.OUT_OF_MEMORY, GIB)),
-        announced(Repeat(5, Cause.DELETED)),
+        announced(PlatformRetry(3, Cause.NODE_LOST)),
+        announced(PlatformRetry(4, Cause.OUT_OF_MEMORY, GIB)),
+        announced(PlatformRetry(5, Cause.DELETED)),
     )
-    assert len(history.repeats("train")) == 5
-    assert history.infrastructure_repeats("train") == 3
-    assert history.memory_repeats("train") == 2
+    assert len(history.platform_retries("train")) == 5
+    assert history.infrastructure_retries("train") == 3
+    assert history.memory_retries("train") == 2
 
 
-def test_repetitions_are_kept_in_their_order_with_all_that_was_decided() -> None:
+def test_retries_are_kept_in_their_order_with_all_that_was_decided() -> None:
     history = history_of(announced(OUT_OF_MEMORY), announced(EVICTED))
-    assert history.repeats("train") == (OUT_OF_MEMORY, EVICTED)
+    assert history.platform_retries("train") == (OUT_OF_MEMORY, EVICTED)
 
 
-def test_a_repetition_that_is_announced_twice_is_made_once() -> None:
+def test_a_retry_that_is_announced_twice_is_made_once() -> None:
     """A run's pod may end after it has announced one; the next pod of the run then decides anew."""
-    assert history_of(announced(EVICTED), announced(EVICTED)).repeats("train") == (EVICTED,)
-    history = history_of(
-        announced(OUT_OF_MEMORY), announced(EVICTED), announced(Repeat(2, Cause.DELETED))
+    assert history_of(announced(EVICTED), announced(EVICTED)).platform_retries("train") == (
+        EVICTED,
     )
-    assert history.repeats("train") == (OUT_OF_MEMORY, Repeat(2, Cause.DELETED))
-    assert history.infrastructure_repeats("train") == 1
+    history = history_of(
+        announced(OUT_OF_MEMORY), announced(EVICTED), announced(PlatformRetry(2, Cause.DELETED))
+    )
+    assert history.platform_retries("train") == (OUT_OF_MEMORY, PlatformRetry(2, Cause.DELETED))
+    assert history.infrastructure_retries("train") == 1
 
 
-def test_each_step_has_its_own_repetitions() -> None:
+def test_each_step_has_its_own_retries() -> None:
     history = history_of(announced(OUT_OF_MEMORY), announced(EVICTED, "square[1]"))
-    assert history.repeats("train") == (OUT_OF_MEMORY,)
-    assert history.repeats("square[1]") == (EVICTED,)
+    assert history.platform_retries("train") == (OUT_OF_MEMORY,)
+    assert history.platform_retries("square[1]") == (EVICTED,)
     assert history.memory("square[1]") is None
 
 
 def test_a_step_of_which_nothing_was_heard_has_no_past() -> None:
     history = History()
-    assert history.repeats("train") == ()
-    assert history.infrastructure_repeats("train") == 0
-    assert history.memory_repeats("train") == 0
+    assert history.platform_retries("train") == ()
+    assert history.infrastructure_retries("train") == 0
+    assert history.memory_retries("train") == 0
     assert history.memory("train") is None
     assert not history.has_started("train")
 
 
-def test_what_else_is_written_about_a_step_is_no_repetition() -> None:
+def test_what_else_is_written_about_a_step_is_no_retry() -> None:
     history = history_of(
         engine_event({}),
         engine_event({"cause": "OutOfMemory", "memory_limit": "256Mi"}),
@@ -118,17 +120,17 @@ def test_what_else_is_written_about_a_step_is_no_repetition() -> None:
         event(DagsterEventType.STEP_UP_FOR_RETRY),
         event(DagsterEventType.STEP_WORKER_STARTED),
     )
-    assert history.repeats("train") == ()
+    assert history.platform_retries("train") == ()
 
 
 def test_the_memory_grown_to_is_the_last_that_was_granted() -> None:
     history = history_of(announced(OUT_OF_MEMORY))
     assert history.memory("train") == 512 * MIB
-    history.observe([announced(Repeat(2, Cause.OUT_OF_MEMORY, GIB))])
+    history.observe([announced(PlatformRetry(2, Cause.OUT_OF_MEMORY, GIB))])
     assert history.memory("train") == GIB
 
 
-def test_memory_grown_to_stays_through_a_repetition_for_another_reason() -> None:
+def test_memory_grown_to_stays_through_a_retry_for_another_reason() -> None:
     history = history_of(announced(OUT_OF_MEMORY), announced(EVICTED))
     assert history.memory("train") == 512 * MIB
 
@@ -141,12 +143,12 @@ def test_memory_that_a_step_grew_to_while_it_ran_is_its_own_from_then_on() -> No
     history = history_of(grew(512 * MIB), grew(2 * GIB, "report"), announced(EVICTED))
     assert history.memory("train") == 512 * MIB
     assert history.memory("report") == 2 * GIB
-    assert history.repeats("report") == ()
+    assert history.platform_retries("report") == ()
 
 
 def test_of_memory_grown_to_in_both_ways_the_larger_counts() -> None:
     assert history_of(announced(OUT_OF_MEMORY), grew(GIB)).memory("train") == GIB
-    grown_after_growing = Repeat(1, Cause.OUT_OF_MEMORY, 2 * GIB)
+    grown_after_growing = PlatformRetry(1, Cause.OUT_OF_MEMORY, 2 * GIB)
     assert history_of(grew(GIB), announced(grown_after_growing)).memory("train") == 2 * GIB
 
 
@@ -168,7 +170,7 @@ def test_a_run_that_is_taken_up_again_knows_as_much_as_the_one_that_began_it(
     history = History()
     history.observe(entry.dagster_event for entry in instance.all_logs(RUN) if entry.dagster_event)
 
-    assert history.repeats("train") == (OUT_OF_MEMORY, EVICTED)
+    assert history.platform_retries("train") == (OUT_OF_MEMORY, EVICTED)
     assert history.memory("train") == 512 * MIB
     assert history.has_started("train")
 
@@ -197,7 +199,7 @@ def test_that_a_pod_is_to_be_made_is_no_word_from_it() -> None:
     assert not history.has_started("train")
 
 
-def test_a_repetition_has_not_started_because_the_attempt_before_it_had() -> None:
+def test_a_retry_has_not_started_because_the_attempt_before_it_had() -> None:
     history = history_of(
         event(DagsterEventType.STEP_START), event(DagsterEventType.STEP_UP_FOR_RETRY)
     )

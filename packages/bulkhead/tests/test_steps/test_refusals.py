@@ -5,7 +5,8 @@ The messages are those of Kubernetes 1.34, as the Job controller puts them into 
 
 import pytest
 
-from bulkhead.steps.refusals import of_refusal
+from bulkhead.steps import reports, sentences
+from bulkhead.steps.refusals import of_message
 from bulkhead.steps.verdicts import Cause
 
 POD = 'pods "dagster-step-1a4d16fbf7fa5502ac7cc59783e05258-znwgd" is forbidden: '
@@ -17,15 +18,17 @@ QUOTA = (
 
 
 def test_a_step_that_fits_the_quota_waits_for_room() -> None:
-    verdict, may_pass = of_refusal(QUOTA, "train")
+    verdict, may_pass = of_message(QUOTA, "train")
     assert may_pass
     assert verdict.cause is Cause.QUOTA
-    assert verdict.sentence == (
-        "Step train waits for room in the quota of its code location: it asks for "
-        "limits.memory=2Gi,requests.memory=2Gi; used are limits.memory=7Gi,requests.memory=7Gi of "
-        "limits.memory=8Gi,requests.memory=8Gi."
+    assert sentences.of_verdict(verdict) == (
+        "Step train waits for room in the quota of its code location: it requests "
+        "limits.memory=2Gi,requests.memory=2Gi; limits.memory=7Gi,requests.memory=7Gi of "
+        "limits.memory=8Gi,requests.memory=8Gi is in use."
     )
-    assert verdict.facts == {
+    assert reports.metadata(verdict) == {
+        "cause": "QuotaExceeded",
+        "attempt": 1,
         "quota": "bulkhead",
         "requested": "limits.memory=2Gi,requests.memory=2Gi",
         "used": "limits.memory=7Gi,requests.memory=7Gi",
@@ -34,7 +37,7 @@ def test_a_step_that_fits_the_quota_waits_for_room() -> None:
 
 
 def test_a_quota_of_pods_that_is_used_up_has_room_later() -> None:
-    verdict, may_pass = of_refusal(
+    verdict, may_pass = of_message(
         f"Error creating: {POD}exceeded quota: bulkhead, requested: pods=1, used: pods=10, "
         "limited: pods=10",
         "train",
@@ -44,7 +47,7 @@ def test_a_quota_of_pods_that_is_used_up_has_room_later() -> None:
 
 def test_exactly_the_quota_has_room_once_nothing_else_runs() -> None:
     message = QUOTA.replace("=2Gi", "=8192Mi")
-    assert of_refusal(message, "train")[1]
+    assert of_message(message, "train")[1]
 
 
 @pytest.mark.parametrize(
@@ -54,38 +57,39 @@ def test_exactly_the_quota_has_room_once_nothing_else_runs() -> None:
             "limits.memory=16Gi",
             "limits.memory=0",
             "limits.memory=8Gi",
-            "limits.memory 16Gi, and the quota of its whole code location is 8Gi",
+            "limits.memory 16Gi, but the whole quota of its code location is 8Gi",
         ),
         (
             "limits.cpu=1,limits.memory=8193Mi",
             "limits.cpu=1,limits.memory=1Gi",
             "limits.cpu=2,limits.memory=8Gi",
-            "limits.memory 8193Mi, and the quota of its whole code location is 8Gi",
+            "limits.memory 8193Mi, but the whole quota of its code location is 8Gi",
         ),
-        ("pods=1", "pods=0", "pods=0", "pods 1, and the quota of its whole code location is 0"),
+        ("pods=1", "pods=0", "pods=0", "pods 1, but the whole quota of its code location is 0"),
         (
             "limits.cpu=2500m",
             "limits.cpu=0",
             "limits.cpu=2",
-            "limits.cpu 2500m, and the quota of its whole code location is 2",
+            "limits.cpu 2500m, but the whole quota of its code location is 2",
         ),
     ],
 )
 def test_a_step_larger_than_the_whole_quota_never_waits_for_it(
     requested: str, used: str, limited: str, said: str
 ) -> None:
-    verdict, may_pass = of_refusal(
+    verdict, may_pass = of_message(
         f"Error creating: {POD}exceeded quota: bulkhead, requested: {requested}, used: {used}, "
         f"limited: {limited}",
         "train",
     )
     assert not may_pass
     assert verdict.cause is Cause.QUOTA
-    assert verdict.sentence == (
-        f"Step train asks for {said} (set by the platform admin), so it would wait for ever. Ask "
-        "for less, or have the quota raised."
+    assert sentences.of_verdict(verdict) == (
+        f"Step train requests {said}, so it can never start. Request less, or ask the platform "
+        "admin to raise the quota."
     )
-    assert verdict.facts["limited"] == limited
+    assert verdict.quota
+    assert verdict.quota.limited == limited
 
 
 LIMIT_RANGE = (
@@ -106,10 +110,12 @@ NAMESPACE_ENDS = (
 
 @pytest.mark.parametrize("said", [LIMIT_RANGE, POD_SECURITY, NO_LIMITS, NAMESPACE_ENDS])
 def test_what_is_forbidden_is_refused_for_ever_in_the_api_servers_own_words(said: str) -> None:
-    verdict, may_pass = of_refusal(f"Error creating: {POD}{said}", "train")
+    verdict, may_pass = of_message(f"Error creating: {POD}{said}", "train")
     assert not may_pass
     assert verdict.cause is Cause.REJECTED
-    assert verdict.sentence == f"The pod of step train is refused by the API server: {said}."
+    assert (
+        sentences.of_verdict(verdict) == f"The API server rejected the pod of step train: {said}."
+    )
 
 
 INVALID = 'Pod "dagster-step-1a4d16fbf7fa5502ac7cc59783e05258-znwgd" is invalid: '
@@ -141,10 +147,12 @@ POLICY_DENIES = (
     ],
 )
 def test_a_definite_answer_is_final_whatever_words_it_has(preamble: str, said: str) -> None:
-    verdict, may_pass = of_refusal(f"Error creating: {preamble}{said}", "train")
+    verdict, may_pass = of_message(f"Error creating: {preamble}{said}", "train")
     assert not may_pass
     assert verdict.cause is Cause.REJECTED
-    assert verdict.sentence == f"The pod of step train is refused by the API server: {said}."
+    assert (
+        sentences.of_verdict(verdict) == f"The API server rejected the pod of step train: {said}."
+    )
 
 
 WEBHOOK_FAILS = (
@@ -182,11 +190,14 @@ QUOTA_CHANGED = (
     ],
 )
 def test_the_api_servers_own_trouble_may_pass(said: str) -> None:
-    verdict, may_pass = of_refusal(f"Error creating: {said}", "train")
+    verdict, may_pass = of_message(f"Error creating: {said}", "train")
     assert may_pass
     assert verdict.cause is Cause.API
     assert verdict.cause.is_infrastructure
-    assert verdict.sentence == f"The API server could not take the pod of step train: {said}."
+    assert (
+        sentences.of_verdict(verdict)
+        == f"The API server could not create the pod of step train: {said}."
+    )
 
 
 NO_SERVICE_ACCOUNT = (
@@ -198,24 +209,30 @@ QUOTA_NOT_COUNTED = "status unknown for quota: bulkhead, resources: limits.cpu,l
 
 @pytest.mark.parametrize("said", [NO_SERVICE_ACCOUNT, QUOTA_NOT_COUNTED])
 def test_a_namespace_that_is_still_being_set_up_is_waited_for(said: str) -> None:
-    verdict, may_pass = of_refusal(f"Error creating: {POD}{said}", "train")
+    verdict, may_pass = of_message(f"Error creating: {POD}{said}", "train")
     assert (verdict.cause, may_pass) == (Cause.API, True)
 
 
 @pytest.mark.parametrize("said", ["no room", "no room.", "no room. ", "no room\n"])
 def test_a_sentence_ends_with_one_full_stop(said: str) -> None:
-    verdict, _ = of_refusal(f"Error creating: {said}", "train")
-    assert verdict.sentence == "The pod of step train is refused by the API server: no room."
+    verdict, _ = of_message(f"Error creating: {said}", "train")
+    assert (
+        sentences.of_verdict(verdict) == "The API server rejected the pod of step train: no room."
+    )
 
 
 @pytest.mark.parametrize("prefix", ["Error creating: ", f"Error creating: {POD}"])
 def test_people_read_the_reason_without_the_controllers_preamble(prefix: str) -> None:
-    verdict, _ = of_refusal(f"{prefix}no room ", "train")
-    assert verdict.sentence == "The pod of step train is refused by the API server: no room."
+    verdict, _ = of_message(f"{prefix}no room ", "train")
+    assert (
+        sentences.of_verdict(verdict) == "The API server rejected the pod of step train: no room."
+    )
 
 
 def test_a_refused_job_is_told_in_full() -> None:
     said = 'jobs.batch "dagster-step-1a4d" is forbidden: not today'
-    verdict, may_pass = of_refusal(said, "train")
+    verdict, may_pass = of_message(said, "train")
     assert not may_pass
-    assert verdict.sentence == f"The pod of step train is refused by the API server: {said}."
+    assert (
+        sentences.of_verdict(verdict) == f"The API server rejected the pod of step train: {said}."
+    )

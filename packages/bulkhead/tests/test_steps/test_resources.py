@@ -1,4 +1,4 @@
-"""`step_resources`: from one line on an op to numbers, and what is said to nonsense."""
+"""`step_resources`: from one line on an op to numbers, and what is said about invalid values."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from bulkhead.steps.resources import (
     SMALLEST_MEMORY,
     StepResources,
     StepResourcesError,
-    refuse_too_little_memory,
+    check_memory,
 )
 
 
@@ -87,8 +87,8 @@ def test_an_amount_that_is_none_is_refused_by_the_name_of_its_setting(name: str)
         "500m or 2 (cores), 512Mi or 1.5Gi (bytes)"
     )
     assert refusal(**{name: "-1"}) == f"{name}: '-1' is negative"
-    assert refusal(**{name: 0}) == f"{name}: 0 is nothing; leave it out or give some"
-    assert refusal(**{name: "0Mi"}) == f"{name}: '0Mi' is nothing; leave it out or give some"
+    assert refusal(**{name: 0}) == f"{name}: 0 is zero. Request more, or leave it out"
+    assert refusal(**{name: "0Mi"}) == f"{name}: '0Mi' is zero. Request more, or leave it out"
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ def test_a_timeout_is_hours_minutes_and_seconds(timeout: str | int, seconds: int
     "timeout",
     ["", "soon", "0", 0, "0s", -5, "-5s", "1.5h", 1.5, "30m1h", "1d", "1h 30m", "٣s", "٣"],
 )
-def test_a_timeout_that_is_no_length_of_time_is_refused(timeout: Any) -> None:
+def test_a_timeout_that_is_not_a_duration_is_refused(timeout: Any) -> None:
     assert refusal(timeout=timeout) == (
-        f"timeout: {timeout!r} is no length of time; give hours, minutes and seconds such as "
+        f"timeout: {timeout!r} is not a valid duration. Use hours, minutes and seconds such as "
         "1h30m, 20m or 90s, or a number of seconds"
     )
 
@@ -123,28 +123,28 @@ def test_a_timeout_that_is_no_length_of_time_is_refused(timeout: Any) -> None:
 @pytest.mark.parametrize("count", ["2", -1, 1.0, True])
 def test_a_count_that_is_no_whole_number_is_refused(count: Any) -> None:
     assert refusal(retries_on_oom=count) == (
-        f"retries_on_oom: {count!r} is no whole number; give 0 or more"
+        f"retries_on_oom: {count!r} is not a valid count. Use a whole number, 0 or more"
     )
 
 
 @pytest.mark.parametrize(("memory", "shown"), [("64Mi", "64Mi"), (512, "512"), ("1500m", "2")])
 def test_memory_in_which_no_step_can_start_is_refused(memory: Any, shown: str) -> None:
     assert refusal(memory=memory) == (
-        f"memory: {shown} is too little: a step takes about 136Mi before its own code runs, so it "
-        "would be killed at once. Give it more than that, such as 192Mi"
+        f"memory: {shown} is too little. A step uses about 136Mi before its own code runs. Request "
+        "at least 192Mi"
     )
 
 
 def test_memory_that_comes_from_elsewhere_is_held_to_the_same() -> None:
-    refuse_too_little_memory(SMALLEST_MEMORY)
+    check_memory(SMALLEST_MEMORY)
     with pytest.raises(StepResourcesError, match=r"^memory: 142606335 is too little"):
-        refuse_too_little_memory(SMALLEST_MEMORY - 1)
+        check_memory(SMALLEST_MEMORY - 1)
 
 
 def test_memory_cannot_grow_to_less_than_it_is() -> None:
     assert refusal(memory="1Gi", max_memory="512Mi") == (
-        "max_memory: 512Mi is below memory: 1Gi; it is how far the limit may grow, so give it at "
-        "least as much or leave it out"
+        "max_memory: 512Mi is below memory: 1Gi. The limit grows from memory to max_memory. Raise "
+        "max_memory, or leave it out"
     )
     assert read(memory="1Gi", max_memory="1024Mi").max_memory == GIB
     assert read(max_memory="512Mi").memory is None
@@ -157,8 +157,8 @@ def test_a_tag_that_holds_no_settings_is_refused_with_the_way_to_write_one(text:
     with pytest.raises(StepResourcesError) as refused:
         StepResources.of_tags({names.STEP_RESOURCES_TAG: text})
     assert str(refused.value) == (
-        f"tag bulkhead.dev/step-resources is {text!r}, which is no JSON object; write it with "
-        "bulkhead.steps.step_resources"
+        f"tag bulkhead.dev/step-resources is {text!r}, which is not a JSON object. Write it "
+        "with bulkhead.steps.step_resources"
     )
 
 
@@ -166,7 +166,7 @@ def test_a_setting_that_does_not_exist_is_refused_with_those_that_do() -> None:
     tags = {names.STEP_RESOURCES_TAG: json.dumps({"memory": "1Gi", "mem": "1Gi"})}
     with pytest.raises(
         StepResourcesError,
-        match=r"^mem is no setting of step_resources; those are memory, cpu, max_memory, "
+        match=r"^mem is not a setting of step_resources. Its settings are memory, cpu, max_memory, "
         r"ephemeral_storage, timeout, retries_on_oom$",
     ):
         StepResources.of_tags(tags)

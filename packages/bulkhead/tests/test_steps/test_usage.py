@@ -129,7 +129,7 @@ def is_near_limit(root: Path, *used: float, limit: str = str(256 * MIB)) -> bool
     meter = UsageMeter(root, Growth([None]))
     for each in used:
         (root / "memory.current").write_text(f"{int(each * MIB)}\n")
-        last = meter._look()
+        last = meter._take_sample()
     return meter._is_near_limit(last)
 
 

@@ -1,13 +1,13 @@
-"""What an admin's machine can see of an installed platform: what is wrong, what could be less.
+"""What an admin's machine can read of an installation: what is wrong, and which limits would fit.
 
 | module | subject |
 |---|---|
-| `cluster` | the Kubernetes API as kubeconfig gives it |
-| `web_server` | the web server's GraphQL, through the proxy of the Kubernetes API |
-| `snapshot` | one look at everything that the checks need |
-| `pods` | why a pod or a Deployment is not ready, in a sentence |
-| `checks` | a snapshot in, findings out; no I/O |
-| `states` | a snapshot in, one line per code location out; no I/O |
+| `snapshot` | reads everything that the checks need, once |
+| `checks` | takes a snapshot, returns findings; no I/O |
+| `platform_checks`, `location_checks` | the checks of the platform and of the code locations |
+| `findings` | what a check returns |
+| `workloads` | why a pod or a Deployment is not ready, in one sentence |
+| `states` | takes a snapshot, returns the state of each code location; no I/O |
 | `usage` | what the steps of the newest runs used, from their event logs |
-| `advice` | what steps used in, suggested limits out; no I/O |
+| `advice` | takes what steps used, returns suggested limits; no I/O |
 """

@@ -1,4 +1,4 @@
-"""What limits would fit what was used: attempts at steps in, suggestions out; no I/O."""
+"""Suggests memory limits: takes what attempts at steps used, returns suggestions; no I/O."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -8,18 +8,17 @@ from statistics import median
 from typing import Final, NamedTuple
 
 from bulkhead.kube.quantities import MIB, readable_bytes
+from bulkhead.steps.resources import SUGGESTED_MEMORY
 
 FEWEST_SAMPLES: Final = 3
-"""With fewer nothing is suggested."""
+"""With fewer samples there is no suggestion."""
 
 _ROUNDED_TO: Final = 16 * MIB
-# A fifth more than was ever seen; and 192Mi, because a step takes about 136Mi before its own code
-# runs (`bulkhead.steps.resources.SMALLEST_MEMORY`).
+# A suggestion is a fifth more than the largest use.
 _HEADROOM_DIVISOR: Final = 5
-_SMALLEST: Final = 192 * MIB
 
-# What a container used of the CPU counts from its start, its time only from when its Python is up;
-# that is some two seconds later, which would make short steps look busier than they can be.
+# CPU time counts from the start of the container, the step's duration from the start of Python, two
+# seconds later. So the figure of a short step would be too high.
 _SHORTEST_SECONDS_FOR_CORES: Final = 10
 
 
@@ -27,14 +26,14 @@ class End(Enum):
     """How an attempt at a step ended."""
 
     SUCCEEDED = "succeeded"
-    KILLED = "killed"
-    """For want of memory: all of the limit was used, and more was needed."""
-    OTHERWISE = "otherwise"
-    """Failed, cancelled, evicted: what it used tells what is needed at least, but not how much."""
+    OUT_OF_MEMORY = "out_of_memory"
+    """OOM-killed: it used its whole limit and needed more."""
+    OTHER = "other"
+    """Failed, cancelled, evicted: it needs at least what it used, and possibly more."""
 
 
 class Step(NamedTuple):
-    """A step of all runs: the code location, the job, the step's key without its dynamic part."""
+    """A step in all its runs: code location, job, and step key without its dynamic part."""
 
     location: str
     job: str
@@ -43,54 +42,54 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What one pod of a step used."""
+    """What one attempt at a step used."""
 
     step: Step
     end: End
     memory: int
-    """Largest use in bytes; of one that was killed, at least its limit."""
+    """Largest use in bytes; at least the limit if it ran out of memory."""
     limit: int | None
-    """Bytes; None where there was none."""
+    """Bytes; None if it had no limit."""
     cpu_seconds: float | None = None
     seconds: float | None = None
-    """How long it ran."""
+    """How long the step ran."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What a step used, and what would be enough for it; memory in bytes.
+    """What a step used, and the limit that would be enough for it; memory in bytes.
 
-    `samples` are the attempts that succeeded or were killed for memory, `kills` the latter of them.
-    Medians, p95 and all CPU figures are of samples; `largest_memory` is of all attempts. What is
-    not known, or rests on too few samples, is None. `saved_memory` is below 0 where a step should
-    ask for more.
+    `samples` counts the attempts that succeeded or ran out of memory, `oom_kills` those that ran
+    out of memory. Medians, p95 and all CPU figures are of samples; `largest_memory` is of all
+    attempts. Unknown figures and figures from too few samples are None. `saved_memory` is negative
+    if the step should request more.
     """
 
     location: str
     job: str
     step: str
     samples: int
-    kills: int
-    killed_memory: int | None
-    """The largest limit at which it was killed."""
-    asked_memory: int | None
+    oom_kills: int
+    largest_oom_limit: int | None
+    """The largest limit with which it ran out of memory."""
+    requested_memory: int | None
     median_memory: int | None
     p95_memory: int | None
     largest_memory: int
     median_cpu_seconds: float | None
     largest_cpu_seconds: float | None
     cores: float | None
-    """On average, while it ran."""
+    """Average number of cores in use while the step ran."""
     suggested_memory: int | None
     saved_memory: int | None
 
 
 def advise(attempts: Iterable[Attempt]) -> list[Advice]:
-    """Return the advice for each step: the largest saving first, those without suggestion last.
+    """Return the advice for each step: the largest saving first, steps without suggestion last.
 
     Args:
-        attempts: Of the newest run first, and of each run in the order of its log. So the first
-            limit of a step is what it asks for now: a repetition may have grown.
+        attempts: Those of the newest run first, and in each run in the order of its log. So the
+            first limit of a step is its current request; the limit of a retry may be larger.
     """
     by_step: dict[Step, list[Attempt]] = defaultdict(list)
     for attempt in attempts:
@@ -100,32 +99,35 @@ def advise(attempts: Iterable[Attempt]) -> list[Advice]:
 
 
 def conclusion(advice: Sequence[Advice]) -> str:
-    """Say in a sentence or two what all of it comes to."""
+    """Return the advice for all steps in one or two sentences."""
     short = sum((each.saved_memory or 0) < 0 for each in advice)
     unsure = sum(each.samples < FEWEST_SAMPLES for each in advice)
-    givers = sum((each.saved_memory or 0) > 0 for each in advice)
-    said: list[str] = []
-    if givers:
-        more = f"; {short} {'needs' if short == 1 else 'need'} more" if short else ""
-        amount = readable_bytes(could_give_back(advice))
-        said.append(f"{_count(givers)} could give back {amount}{more}.")
+    generous = sum((each.saved_memory or 0) > 0 for each in advice)
+    sentences: list[str] = []
+    if generous:
+        request, need = ("requests", "needs") if generous == 1 else ("request", "need")
+        more = f"; {_count(short)} {'needs' if short == 1 else 'need'} more" if short else ""
+        amount = readable_bytes(possible_saving(advice))
+        sentences.append(
+            f"{_count(generous)} {request} {amount} more than {'it' if generous == 1 else 'they'} "
+            f"{need}{more}."
+        )
     elif short:
-        said.append(
-            f"{_count(short)} {'needs' if short == 1 else 'need'} more; none could give any back."
+        sentences.append(
+            f"{_count(short)} {'needs' if short == 1 else 'need'} more; no step requests too much."
         )
     elif unsure < len(advice):
-        said.append("Nothing to change.")
+        sentences.append("Nothing to change.")
     if unsure:
         has = "has" if unsure == 1 else "have"
-        said.append(
-            f"{_count(unsure)} {has} fewer than {FEWEST_SAMPLES} samples, too few to suggest "
-            "anything."
+        sentences.append(
+            f"{_count(unsure)} {has} fewer than {FEWEST_SAMPLES} samples, too few for a suggestion."
         )
-    return " ".join(said)
+    return " ".join(sentences)
 
 
-def could_give_back(advice: Iterable[Advice]) -> int:
-    """Return the bytes that steps ask for and do not need; those that need more count nothing."""
+def possible_saving(advice: Iterable[Advice]) -> int:
+    """Return the bytes that steps request and do not need; steps that need more count as 0."""
     return sum(max(each.saved_memory or 0, 0) for each in advice)
 
 
@@ -138,20 +140,20 @@ def _count(steps: int) -> str:
 
 
 def _advice(step: Step, attempts: Sequence[Attempt]) -> Advice:
-    samples = [each for each in attempts if each.end is not End.OTHERWISE]
-    kills = [each.memory for each in attempts if each.end is End.KILLED]
+    samples = [each for each in attempts if each.end is not End.OTHER]
+    oom_limits = [each.memory for each in attempts if each.end is End.OUT_OF_MEMORY]
     memory = sorted(each.memory for each in samples)
     cpu_seconds = [each.cpu_seconds for each in samples if each.cpu_seconds is not None]
-    asked = next((each.limit for each in attempts if each.limit), None)
+    requested = next((each.limit for each in attempts if each.limit), None)
     suggested = _suggested_memory(attempts) if len(samples) >= FEWEST_SAMPLES else None
     return Advice(
         location=step.location,
         job=step.job,
         step=step.key,
         samples=len(samples),
-        kills=len(kills),
-        killed_memory=max(kills, default=None),
-        asked_memory=asked,
+        oom_kills=len(oom_limits),
+        largest_oom_limit=max(oom_limits, default=None),
+        requested_memory=requested,
         median_memory=round(median(memory)) if memory else None,
         p95_memory=_p95(memory) if memory else None,
         largest_memory=max(each.memory for each in attempts),
@@ -159,22 +161,22 @@ def _advice(step: Step, attempts: Sequence[Attempt]) -> Advice:
         largest_cpu_seconds=max(cpu_seconds, default=None),
         cores=_cores(samples),
         suggested_memory=suggested,
-        saved_memory=None if suggested is None or asked is None else asked - suggested,
+        saved_memory=None if suggested is None or requested is None else requested - suggested,
     )
 
 
 def _suggested_memory(attempts: Sequence[Attempt]) -> int:
     largest = max(each.memory for each in attempts)
-    killed = max((each.memory for each in attempts if each.end is End.KILLED), default=0)
+    oom = max((each.memory for each in attempts if each.end is End.OUT_OF_MEMORY), default=0)
     succeeded = max((each.memory for each in attempts if each.end is End.SUCCEEDED), default=0)
-    enough = max(largest + largest // _HEADROOM_DIVISOR, _SMALLEST)
-    if killed >= succeeded:  # then nobody knows how much it takes
-        enough = max(enough, 2 * killed)
+    enough = max(largest + largest // _HEADROOM_DIVISOR, SUGGESTED_MEMORY)
+    if oom >= succeeded:  # no attempt shows how much is enough
+        enough = max(enough, 2 * oom)
     return -(-enough // _ROUNDED_TO) * _ROUNDED_TO
 
 
 def _p95(ascending: Sequence[int]) -> int:
-    """Return the smallest that at least 95 of 100 do not exceed (nearest rank)."""
+    """Return the 95th percentile (nearest rank)."""
     return ascending[-(-len(ascending) * 95 // 100) - 1]
 
 
@@ -184,7 +186,7 @@ def _cores(samples: Sequence[Attempt]) -> float | None:
         for each in samples
         if each.cpu_seconds is not None and each.seconds is not None
     ]
-    seconds = sum(lasted for _, lasted in timed)
+    seconds = sum(duration for _, duration in timed)
     if not timed or seconds / len(timed) < _SHORTEST_SECONDS_FOR_CORES:
         return None
     return round(sum(used for used, _ in timed) / seconds, 3)

@@ -1,4 +1,4 @@
-"""One look at an installation: everything that the checks and the list of locations need."""
+"""Reads an installation once: everything that the checks and the list of locations need."""
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +42,7 @@ _GRAPHQL: Final = """{
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a namespace holds; a kind that this person may not list is in `unreadable` instead."""
+    """The objects of a namespace; a kind that this user may not list is in `unreadable` instead."""
 
     objects: Mapping[str, tuple[Object, ...]] = field(default_factory=dict)
     unreadable: Mapping[str, str] = field(default_factory=dict)
@@ -52,13 +52,13 @@ class Contents:
         return self.objects.get(kind, ())
 
     def named(self, kind: str, name: str) -> Object | None:
-        """Return one object of a kind, None where there is none."""
+        """Return one object of a kind, or None if it does not exist."""
         return next((each for each in self[kind] if each["metadata"]["name"] == name), None)
 
 
 @dataclass(frozen=True, slots=True)
 class LoadStatus:
-    """What the web server says of a code location."""
+    """What the web server reports of a code location."""
 
     error: str | None
     loading: bool
@@ -68,43 +68,43 @@ class LoadStatus:
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """What the web server says of one of the daemon's loops."""
+    """What the web server reports of one of the daemon's loops."""
 
     kind: str
     required: bool
     healthy: bool
     last_heartbeat: float | None
-    """Seconds since the epoch; None where there never was one."""
+    """Seconds since the epoch; None if there never was a heartbeat."""
     errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WebServerAnswer:
-    """What the web server says; `trouble` where it says nothing."""
+    """What the web server reports, or `error` if it did not answer."""
 
     locations: Mapping[str, LoadStatus] = field(default_factory=dict)
     daemons: tuple[Daemon, ...] = ()
-    trouble: str | None = None
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One look at an installation."""
+    """An installation at one time."""
 
     address: str
     release: str
     namespace: str
     platform: Contents
     registrations: Mapping[str, Registration]
-    registry_trouble: str | None
+    registry_error: str | None
     namespaces: Mapping[str, Object | None]
-    """The locations' namespaces by name; None where one does not exist."""
+    """The locations' namespaces by name; None if the namespace does not exist."""
     contents: Mapping[str, Contents]
     plan: Plan
     web_server: WebServerAnswer
 
-    def claims(self, location: str) -> tuple[Claim, ...]:
-        """Return the Services in the location's own namespace that claim its name."""
+    def services(self, location: str) -> tuple[Claim, ...]:
+        """Return the Services in the location's own namespace that have its label."""
         services = self.contents[self.registrations[location].namespace]["services"]
         found = (workspace.read_claim(each) for each in services)
         return tuple(each for each in found if each is not None and each.location == location)
@@ -132,23 +132,23 @@ _BY_NAME_ALONE: Final = frozenset({"secrets", "serviceaccounts"})
 
 
 def take(cluster: Cluster, *, release: str, namespace: str) -> Snapshot:
-    """Look at an installation.
+    """Read an installation.
 
     Args:
-        cluster: Where it is.
+        cluster: The cluster to read.
         release: The platform's Helm release.
         namespace: The platform's namespace.
 
     Raises:
-        ClusterError: The API is out of reach. Single kinds that may not be read do not raise;
-            they are noted in the snapshot.
+        ClusterError: The API does not answer. A kind that this user may not list does not raise;
+            it is in `Contents.unreadable`.
     """
-    # The first question shows whether there is an API at all, and is asked alone.
+    # Fails early, before the threads start, if there is no API.
     cluster.get("/version")
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        answer = pool.submit(_ask_web_server, WebServer(cluster, release, namespace))
+        web_server = pool.submit(_query_web_server, WebServer(cluster, release, namespace))
         platform = _read_contents(cluster, namespace, _PLATFORM_KINDS)
-        registrations, trouble = _read_registry(platform, release, namespace)
+        registrations, registry_error = _read_registry(platform, release, namespace)
         wanted = sorted({each.namespace for each in registrations.values()})
         spaces = {each: pool.submit(_read_namespace, cluster, each) for each in wanted}
         contents = {
@@ -161,11 +161,11 @@ def take(cluster: Cluster, *, release: str, namespace: str) -> Snapshot:
             namespace=namespace,
             platform=platform,
             registrations=registrations,
-            registry_trouble=trouble,
+            registry_error=registry_error,
             namespaces={each: future.result() for each, future in spaces.items()},
             contents=found,
             plan=_plan(registrations, found),
-            web_server=answer.result(),
+            web_server=web_server.result(),
         )
 
 
@@ -188,7 +188,7 @@ def _read_namespace(cluster: Cluster, name: str) -> Object | None:
     except ClusterError as error:
         if error.status == _NOT_FOUND:
             return None
-        return {"metadata": {"name": name}}  # it may be there: only its labels are unknown
+        return {"metadata": {"name": name}}  # it may exist: only its labels are unknown
 
 
 def _read_registry(
@@ -198,7 +198,8 @@ def _read_registry(
     config_map = platform.named("configmaps", name)
     if config_map is None:
         return {}, (
-            f"ConfigMap {name}, the registry of code locations, is not in namespace {namespace}"
+            f"ConfigMap {name}, the registry of code locations, does not exist in namespace "
+            f"{namespace}"
         )
     text = (config_map.get("data") or {}).get(names.REGISTRY_CONFIG_KEY, "")
     try:
@@ -208,7 +209,7 @@ def _read_registry(
 
 
 def _plan(registrations: Mapping[str, Registration], contents: Mapping[str, Contents]) -> Plan:
-    """Decide as workspace-sync does; the order of the API's lists makes no difference."""
+    """Decide as workspace-sync does; the order of the API's lists does not matter."""
     claims = {
         namespace: [claim for each in found["services"] if (claim := workspace.read_claim(each))]
         for namespace, found in contents.items()
@@ -216,12 +217,12 @@ def _plan(registrations: Mapping[str, Registration], contents: Mapping[str, Cont
     return workspace.plan(registrations, claims, ())
 
 
-def _ask_web_server(web_server: WebServer) -> WebServerAnswer:
+def _query_web_server(web_server: WebServer) -> WebServerAnswer:
     try:
         data = web_server.ask(_GRAPHQL)
         entries = data["workspace"].get("locationEntries")
         if entries is None:
-            return WebServerAnswer(trouble=str(data["workspace"].get("message")))
+            return WebServerAnswer(error=str(data["workspace"].get("message")))
         return WebServerAnswer(
             locations={each["name"]: _load_status(each) for each in entries},
             daemons=tuple(
@@ -229,9 +230,9 @@ def _ask_web_server(web_server: WebServer) -> WebServerAnswer:
             ),
         )
     except ClusterError as error:
-        return WebServerAnswer(trouble=str(error))
+        return WebServerAnswer(error=str(error))
     except (KeyError, TypeError) as error:
-        return WebServerAnswer(trouble=f"its answer lacks {error}")
+        return WebServerAnswer(error=f"its answer has no field {error}")
 
 
 def _load_status(entry: Object) -> LoadStatus:

@@ -1,4 +1,4 @@
-"""The code locations of an installation, one line for each."""
+"""The state of each code location of an installation; no I/O."""
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,11 +10,11 @@ from bulkhead.discovery.workspace import Registration
 
 @dataclass(frozen=True, slots=True)
 class LocationState:
-    """One code location as a person or a machine wants to see it.
+    """One code location, as `bulkhead locations` prints it.
 
-    `state` is one of `loaded`, `loading`, `available` (its code server runs, the web server could
-    not be asked), `load error`, `unavailable`, `refused`, `not deployed`, `no namespace`.
-    `since` is when that state began as far as the cluster knows: RFC 3339, UTC.
+    `state` is one of `loaded`, `loading`, `available` (its code server runs, the web server does
+    not answer), `load error`, `unavailable`, `refused`, `not deployed`, `no namespace`.
+    `since` is the start of that state as far as the cluster knows: RFC 3339, UTC.
     """
 
     name: str
@@ -39,8 +39,8 @@ def _state(  # noqa: PLR0911 - the first case that fits
     name, namespace = registration.name, registration.namespace
     contents = snapshot.contents[namespace]
     deployment = contents.named("deployments", name)
-    claims = snapshot.claims(name)
-    image = next((each.image for each in claims if each.image), None) or _image(deployment)
+    services = snapshot.services(name)
+    image = next((each.image for each in services if each.image), None) or _image(deployment)
 
     def is_in(state: str, detail: str | None = None, since: str | None = None) -> LocationState:
         environment = registration.environment
@@ -48,18 +48,18 @@ def _state(  # noqa: PLR0911 - the first case that fits
 
     if snapshot.namespaces[namespace] is None:
         return is_in("no namespace", f"namespace {namespace} does not exist")
-    if deployment is None and not claims:
+    if deployment is None and not services:
         return is_in("not deployed")
     changed = _available_since(deployment)
     if deployment is not None and not is_available(deployment):
         return is_in("unavailable", why_unavailable(deployment, contents["pods"]), changed)
     if not any(each.name == name for each in snapshot.plan.locations):
-        return is_in("refused", "no Service of its own joins the workspace", changed)
-    if snapshot.web_server.trouble is not None:
+        return is_in("refused", "none of its Services is part of the workspace", changed)
+    if snapshot.web_server.error is not None:
         return is_in("available", None, changed)
     status = snapshot.web_server.locations.get(name)
     if status is None:
-        return is_in("loading", "the web server does not know it yet", changed)
+        return is_in("loading", "the web server does not list it yet", changed)
     updated = f"{datetime.fromtimestamp(status.updated, tz=timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
     if status.error is not None:
         return is_in("load error", status.error, updated)

@@ -1,4 +1,4 @@
-"""What the steps of the newest runs used, as their event logs tell through the web server."""
+"""Reads what the steps of the newest runs used, from their event logs through the web server."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +27,7 @@ _DYNAMIC_PART: Final = re.compile(r"\[[^\]]*\]")
 
 _RUNS_PER_PAGE: Final = 100
 _EVENTS_PER_PAGE: Final = 1000
-_PARALLEL: Final = 4  # the web server is one process, and people use it meanwhile
+_PARALLEL: Final = 4  # the web server is one process, which people use at the same time
 
 _RUNS: Final = """query Runs($filter: RunsFilter!, $cursor: String, $limit: Int!) {
   runs: runsOrError(filter: $filter, cursor: $cursor, limit: $limit) {
@@ -62,41 +62,41 @@ fragment Entry on MetadataEntry {
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was read."""
+    """What the steps of some runs used."""
 
     runs: int
-    """How many finished runs there were to read, at most as many as were asked for."""
+    """Number of finished runs that were read, at most the number requested."""
     attempts: tuple[Attempt, ...]
-    """Of the newest run first, and of each run in the order of its log."""
+    """Those of the newest run first, and in each run in the order of its log."""
 
 
 def read(web_server: WebServer, *, location: str | None, job: str | None, runs: int) -> Usage:
     """Read what steps used in the newest finished runs.
 
     Args:
-        web_server: Whom to ask.
+        web_server: The web server of the platform.
         location: Only runs of this code location; None takes all.
         job: Only runs of the job of this name; None takes all.
         runs: The most runs to read.
 
     Raises:
-        ClusterError: The web server did not answer as asked.
+        ClusterError: The web server did not answer, or answered with an error.
     """
     tags = [{"key": _LOCATION_TAG, "value": location}] if location else []
-    wanted = {"statuses": _FINISHED, "tags": tags, **({"pipelineName": job} if job else {})}
-    found = _newest_runs(web_server, wanted, runs)
+    runs_filter = {"statuses": _FINISHED, "tags": tags, **({"pipelineName": job} if job else {})}
+    found = _newest_runs(web_server, runs_filter, runs)
     with ThreadPoolExecutor(_PARALLEL) as pool:
         attempts = pool.map(lambda run: [*attempts_of(run, _events(web_server, run))], found)
         return Usage(len(found), tuple(each for some in attempts for each in some))
 
 
-def _newest_runs(web_server: WebServer, wanted: Object, most: int) -> list[Object]:
+def _newest_runs(web_server: WebServer, runs_filter: Object, most: int) -> list[Object]:
     found: list[Object] = []
     while len(found) < most:
         answer = web_server.ask(
             _RUNS,
             {
-                "filter": wanted,
+                "filter": runs_filter,
                 "cursor": found[-1]["runId"] if found else None,
                 "limit": min(_RUNS_PER_PAGE, most - len(found)),
             },
@@ -114,7 +114,7 @@ def _events(web_server: WebServer, run: Object) -> Iterator[Object]:
         answer = web_server.ask(
             _EVENTS, {"run": run["runId"], "cursor": cursor, "limit": _EVENTS_PER_PAGE}
         )
-        if answer["log"]["__typename"] == "RunNotFoundError":  # deleted meanwhile
+        if answer["log"]["__typename"] == "RunNotFoundError":  # deleted since it was listed
             return
         log = _without_error(answer["log"])
         yield from log["events"]
@@ -125,12 +125,12 @@ def _events(web_server: WebServer, run: Object) -> Iterator[Object]:
 
 def _without_error(answer: Object) -> Object:
     if "message" in answer:
-        raise ClusterError(f"the web server says: {answer['message']}")
+        raise ClusterError(f"the web server reports: {answer['message']}")
     return answer
 
 
 def attempts_of(run: Object, events: Iterable[Object]) -> Iterator[Attempt]:
-    """Return what a run's events tell of the attempts at its steps, in the order of the log."""
+    """Return what the attempts at a run's steps used, in the order of the run's events."""
     location = (run["repositoryOrigin"] or {}).get("repositoryLocationName", "-")
     started: dict[str, float] = {}
     succeeded: set[str] = set()
@@ -160,17 +160,17 @@ def _attempt(
         _number(facts, key) for key in (_MEMORY_LIMIT, _PEAK_MEMORY, _CPU_SECONDS)
     )
     if facts.get(_CAUSE) == Cause.OUT_OF_MEMORY.value:
-        # The pod had no time to say what it used; without a limit nobody knows.
-        return Attempt(step, End.KILLED, int(limit), int(limit)) if limit else None
+        # The pod ended before it could report its use, which was at least its limit.
+        return Attempt(step, End.OUT_OF_MEMORY, int(limit), int(limit)) if limit else None
     if peak is None:
         return None
-    # A process of the step's, and not the step: the use is seen ten times a second, so what it was
-    # when the kernel acted may have been missed.
-    is_killed = _number(facts, _OOM_KILLS) and limit
+    # A process of the step was OOM-killed, not the step. The use is measured ten times a second, so
+    # the largest use may have been missed.
+    is_oom = _number(facts, _OOM_KILLS) and limit
     return Attempt(
         step,
-        End.KILLED if is_killed else End.SUCCEEDED if has_succeeded else End.OTHERWISE,
-        memory=int(max(peak, limit) if is_killed and limit else peak),
+        End.OUT_OF_MEMORY if is_oom else End.SUCCEEDED if has_succeeded else End.OTHER,
+        memory=int(max(peak, limit) if is_oom and limit else peak),
         limit=int(limit) if limit else None,
         cpu_seconds=None if cpu_seconds is None else float(cpu_seconds),
         seconds=seconds,
@@ -187,7 +187,7 @@ def _facts(event: Object) -> dict[str, str]:
 
 
 def _number(facts: Mapping[str, str], key: str) -> Decimal | None:
-    """Return a figure, whether a number or a quantity such as 512Mi; None where it is neither."""
+    """Return a number or a quantity such as 512Mi as a number; None if it is neither."""
     try:
         return parse(facts[key]) if key in facts else None
     except QuantityError:

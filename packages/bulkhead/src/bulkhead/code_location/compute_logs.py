@@ -13,26 +13,24 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any, cast
 
 from dagster import Permissive
-from dagster._core.storage.cloud_storage_compute_log_manager import (
-    CloudStorageComputeLogManager,
-    PollingComputeLogSubscriptionManager,
-)
-from dagster._core.storage.compute_log_manager import (
+
+from bulkhead.dagster_compat import (
+    IO_TYPE_EXTENSION,
     CapturedLogContext,
     CapturedLogSubscription,
+    CloudStorageComputeLogManager,
     ComputeIOType,
-)
-from dagster._core.storage.local_compute_log_manager import (
-    IO_TYPE_EXTENSION,
+    ConfigurableClass,
+    ConfigurableClassData,
     LocalComputeLogManager,
+    PollingComputeLogSubscriptionManager,
+    ensure_file,
+    touch_file,
 )
-from dagster._serdes import ConfigurableClass, ConfigurableClassData
-from dagster._utils import ensure_file, touch_file
-
 from bulkhead.steps import supervisor
 
 if TYPE_CHECKING:
-    from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
+    from dagster_aws.s3 import S3ComputeLogManager
 
 
 class _SupervisedManager(LocalComputeLogManager):
@@ -72,7 +70,7 @@ class LazyS3ComputeLogManager(CloudStorageComputeLogManager, ConfigurableClass):
 
     @cached_property
     def _s3(self) -> "S3ComputeLogManager":
-        from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
+        from dagster_aws.s3 import S3ComputeLogManager
 
         return S3ComputeLogManager(**self._config)
 

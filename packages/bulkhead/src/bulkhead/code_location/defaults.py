@@ -2,9 +2,7 @@
 
 import os
 
-import dagster
-from dagster._core.definitions import job_definition
-
+from bulkhead.dagster_compat import set_default_executor
 from bulkhead.steps import isolated_step_executor
 
 # Dagster's own switches for the IO manager of jobs that name none; see default_job_io_manager in
@@ -22,23 +20,10 @@ def supply_defaults() -> None:
     tests goes on using memory.
 
     Raises:
-        DagsterInvariantViolationError: this Dagster holds its default executor elsewhere.
+        DagsterVersionError: this version of Dagster keeps its default executor elsewhere.
     """
-    _supply_executor()
+    set_default_executor(isolated_step_executor)
     _supply_io_manager()
-
-
-def _supply_executor() -> None:
-    # Dagster has no setting for the default executor. Every job without one asks for this name at
-    # the time of use, in 1.12 as in 1.13.
-    if not hasattr(job_definition, "DEFAULT_EXECUTOR_DEF"):
-        raise dagster.DagsterInvariantViolationError(
-            f"Dagster {dagster.__version__} is not one that Bulkhead knows: it keeps its default "
-            "executor elsewhere, so steps would share one pod. Pin dagster>=1.12,<1.14 in the code "
-            "location's lock, or name an executor in its Definitions and load it without "
-            "bulkhead.location."
-        )
-    job_definition.DEFAULT_EXECUTOR_DEF = isolated_step_executor
 
 
 def _supply_io_manager() -> None:

@@ -37,7 +37,7 @@ def object_store_io_manager(_context: InitResourceContext) -> "PickledObjectS3IO
         )
 
     import boto3
-    from dagster_aws.s3.io_manager import PickledObjectS3IOManager
+    from dagster_aws.s3 import PickledObjectS3IOManager
 
     return PickledObjectS3IOManager(
         s3_bucket=bucket,

@@ -9,16 +9,16 @@ from typing import Any, cast
 
 import dagster
 from dagster import DagsterInvariantViolationError
-from dagster._core.definitions.reconstruct import repository_def_from_target_def
-from dagster._core.workspace.autodiscovery import (
-    LOAD_ALL_ASSETS,
-    loadable_targets_from_loaded_module,
-)
-from dagster._utils import alter_sys_path
-from dagster.components.definitions import LazyDefinitions
-from dagster_shared.seven import import_module_from_path
 
 from bulkhead import names
+from bulkhead.dagster_compat import (
+    LOAD_ALL_ASSETS,
+    LazyDefinitions,
+    alter_sys_path,
+    import_module_from_path,
+    loadable_targets_from_loaded_module,
+    repository_def_from_target_def,
+)
 
 _SOURCES = (
     names.DEFINITIONS_MODULE_ENV,

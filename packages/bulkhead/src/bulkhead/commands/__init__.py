@@ -1,4 +1,4 @@
-"""One module per command of `bulkhead`: its options, and how its result is shown.
+"""One module per command of `bulkhead`: its options, and how it prints the result.
 
-Each imports what it works with inside the command, so that `bulkhead --help` answers at once.
+Each module imports the rest of the library inside the command, so that `bulkhead --help` is fast.
 """

@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from bulkhead.admin.usage import Usage
 
 _HEADER = (
-    *("LOCATION", "JOB", "STEP", "N", "ASKED", "MEDIAN", "P95", "MAX"),
+    *("LOCATION", "JOB", "STEP", "N", "REQUESTED", "MEDIAN", "P95", "MAX"),
     *("CPU", "CPU MAX", "CORES", "SUGGESTED", "SAVING"),
 )
-_NAMES = 3  # the columns on the left, which are no figures
+_NAMES = 3  # the columns on the left, which hold names
 
 
 @click.command(short_help="Suggest memory limits from what steps used.")
-@click.option("--location", metavar="NAME", help="Only this code location.")
-@click.option("--job", metavar="NAME", help="Only the job of this name.")
+@click.option("--location", metavar="NAME", help="Read only runs of this code location.")
+@click.option("--job", metavar="NAME", help="Read only runs of this job.")
 @click.option(
     "--runs",
     metavar="N",
     type=click.IntRange(min=1),
     default=50,
     show_default=True,
-    help="How many of the newest finished runs to read.",
+    help="Number of finished runs to read, the newest first.",
 )
 @installation_options
 def advise(
@@ -43,12 +43,20 @@ def advise(
 ) -> None:
     """Suggest memory limits from what each step used in the newest finished runs.
 
-    N counts the attempts at a step that succeeded or were killed for memory. MEDIAN, P95 and MAX
-    say how much memory they used at most (MAX minds failed attempts too), CPU and CPU MAX how many
-    seconds of CPU (median and largest), CORES how many cores they kept busy on average. SUGGESTED
-    is MAX and a fifth; after a kill it is twice the limit, until more has been seen to be enough.
-    SAVING is for one pod of the step.
-    """
+    \b
+    N          attempts that succeeded or ran out of memory (OOM-killed)
+    REQUESTED  current memory limit
+    MEDIAN     median of the attempts' largest memory use
+    P95        95th percentile of the attempts' largest memory use
+    MAX        largest memory use; includes attempts that failed
+    CPU        median of the CPU time, in seconds
+    CPU MAX    largest CPU time, in seconds
+    CORES      average number of cores in use
+    SUGGESTED  MAX plus 20%, or twice the limit if the step ran out of memory
+    SAVING     REQUESTED minus SUGGESTED, for one pod of the step
+
+    If another attempt succeeded and used more than that limit, SUGGESTED is MAX plus 20%.
+    """  # noqa: D301 - click keeps the lines after this mark as they are
     from bulkhead.admin import usage
     from bulkhead.admin.advice import advise as advise_on
     from bulkhead.kube.kubeconfig import ClusterError, KubeconfigCluster
@@ -58,20 +66,20 @@ def advise(
         web_server = WebServer(KubeconfigCluster(context), release, namespace)
         used = usage.read(web_server, location=location, job=job, runs=runs)
     except ClusterError as error:
-        # With a status it was the API server that refused.
-        what_to_do = (
-            f". You need the right to get services/proxy in namespace {namespace}, and the web "
-            "server must run: `bulkhead doctor` says more; --release and --namespace name the "
+        # An error with a status comes from the API server.
+        hint = (
+            f". Check that you may get services/proxy in namespace {namespace}, that the web "
+            "server runs (`bulkhead doctor`), and that --release and --namespace name the "
             "platform's Helm release and namespace."
         )
         raise click.ClickException(
-            f"{str(error).rstrip('.')}{what_to_do if error.status else '.'}"
+            f"{str(error).rstrip('.')}{hint if error.status else '.'}"
         ) from error
     advice = advise_on(used.attempts)
     if as_json:
         _show_json(used, advice)
     elif not advice:
-        click.echo(_why_nothing(used, location, job))
+        click.echo(_why_no_advice(used, location, job))
     else:
         _show(advice)
 
@@ -80,26 +88,26 @@ def _show_json(used: "Usage", advice: "Sequence[Advice]") -> None:
     import json
     from dataclasses import asdict
 
-    from bulkhead.admin.advice import could_give_back
+    from bulkhead.admin.advice import possible_saving
 
     document = {
         "runs": used.runs,
-        "could_give_back": could_give_back(advice),
+        "possible_saving": possible_saving(advice),
         "steps": [asdict(each) for each in advice],
     }
     click.echo(json.dumps(document, indent=2))
 
 
-def _why_nothing(used: "Usage", location: str | None, job: str | None) -> str:
+def _why_no_advice(used: "Usage", location: str | None, job: str | None) -> str:
     of_job = f" of job {job}" if job else ""
     of_location = f" of code location {location}" if location else ""
     if not used.runs:
         hint = " `bulkhead locations` lists the code locations." if location else ""
         return f"There is no finished run{of_job}{of_location} yet.{hint}"
     return (
-        f"None of the newest {used.runs} finished run(s){of_job}{of_location} tells what its steps "
-        "used. Steps with a pod of their own tell it when they end, if their image has this "
-        "version of bulkhead: run some, or read more runs with --runs."
+        f"The newest {used.runs} finished run(s){of_job}{of_location} have no record of what "
+        "their steps used. A step that runs in its own pod records it at its end, if its image "
+        "contains this version of bulkhead. Start a run, or read more runs with --runs."
     )
 
 
@@ -121,10 +129,15 @@ def _show(advice: "Sequence[Advice]") -> None:
         else:
             click.secho("  ".join(cells), bold=True)
     for each in advice:
-        if each.killed_memory is not None:
+        if each.largest_oom_limit is not None:
             name = click.style(f"{each.location} {each.job} {each.step}", bold=True)
-            times = "once, at" if each.kills == 1 else f"{each.kills} times, at up to"
-            click.echo(f"{name}: killed for memory {times} {_exact(each.killed_memory)}.")
+            limit = _exact(each.largest_oom_limit)
+            times = (
+                f"once, with a limit of {limit}"
+                if each.oom_kills == 1
+                else f"{each.oom_kills} times, with limits up to {limit}"
+            )
+            click.echo(f"{name}: ran out of memory (OOM-killed) {times}.")
     click.echo(f"\n{conclusion(advice)}")
 
 
@@ -135,7 +148,7 @@ def _cells(advice: "Advice") -> "Iterator[str]":
         return "-" if number is None else readable_bytes(number)
 
     yield from (advice.location, advice.job, advice.step, str(advice.samples))
-    yield _exact(advice.asked_memory)
+    yield _exact(advice.requested_memory)
     yield from map(readable, (advice.median_memory, advice.p95_memory, advice.largest_memory))
     yield from map(_seconds, (advice.median_cpu_seconds, advice.largest_cpu_seconds))
     yield "-" if advice.cores is None else f"{advice.cores:.2f}"
@@ -145,7 +158,7 @@ def _cells(advice: "Advice") -> "Iterator[str]":
 
 
 def _exact(number: int | None) -> str:
-    """Return bytes as one would write them in a limit."""
+    """Return bytes as in a limit: `512Mi`; rounded if they are not whole mebibytes."""
     from bulkhead.kube.quantities import MIB, exact_bytes, readable_bytes
 
     if number is None:

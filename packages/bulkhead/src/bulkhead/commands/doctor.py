@@ -9,17 +9,21 @@ from bulkhead.commands.options import installation_options
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bulkhead.admin.checks import Finding
+    from bulkhead.admin.findings import Finding
 
 
-@click.command(short_help="Say what is wrong with an installation.")
+@click.command(short_help="Check an installation; say what is wrong and what to do.")
 @installation_options
 def doctor(context: str | None, namespace: str, release: str, as_json: bool) -> None:
-    """Say what is wrong with an installation, and what to do; exit 1 if something is."""
+    """Check an installation, and say what is wrong and what to do.
+
+    It only reads. It exits with code 1 if there is a problem; warnings alone give exit code 0.
+    """
     import json
     from dataclasses import asdict
 
     from bulkhead.admin import checks, snapshot
+    from bulkhead.admin.findings import Level
     from bulkhead.kube.kubeconfig import ClusterError, KubeconfigCluster
 
     try:
@@ -31,7 +35,7 @@ def doctor(context: str | None, namespace: str, release: str, as_json: bool) -> 
         click.echo(json.dumps([asdict(each) for each in findings], indent=2))
     else:
         _show(findings)
-    if any(each.level is checks.Level.PROBLEM for each in findings):
+    if any(each.level is Level.PROBLEM for each in findings):
         click.get_current_context().exit(1)
 
 
@@ -40,7 +44,7 @@ def _show(findings: "Sequence[Finding]") -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from bulkhead.admin.checks import Level
+    from bulkhead.admin.findings import PLATFORM, Level
 
     marks = {
         Level.OK: ("✓", "green"),
@@ -49,7 +53,7 @@ def _show(findings: "Sequence[Finding]") -> None:
     }
     console = Console()
     subject = None
-    for finding in sorted(findings, key=lambda each: (each.subject != "platform", each.subject)):
+    for finding in sorted(findings, key=lambda each: (each.subject != PLATFORM, each.subject)):
         if finding.subject != subject:
             subject = finding.subject
             console.print(Text(subject, style="bold"))

@@ -1,4 +1,4 @@
-"""What the commands share that run in the platform's pods until they are told to stop."""
+"""Runs the commands that work in the platform's pods until SIGTERM."""
 
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,26 +11,27 @@ if TYPE_CHECKING:
 
 
 class Program(Protocol):
-    """Something that works until it is stopped."""
+    """A program that runs until it is stopped."""
 
     def run(self) -> None:
-        """Work until `stop` is called."""
+        """Run until `stop` is called."""
         ...
 
     def stop(self) -> None:
-        """Let `run` return."""
+        """Make `run` return."""
         ...
 
 
 def run_in_pod(make: "Callable[[KubernetesApi], Program]", *, port: int) -> None:
-    """Make a program that uses the Kubernetes API as this pod, and run it until SIGTERM.
+    """Make a program with this pod's access to the Kubernetes API, and run it until SIGTERM.
 
     Args:
-        make: Makes it; may raise `OutsideClusterError`, and `OSError` where the port is taken.
-        port: The one that it listens on, for a message.
+        make: Makes the program; may raise `OutsideClusterError`, or `OSError` if it cannot listen
+            on the port.
+        port: The port that the program listens on, for the error message.
 
     Raises:
-        click.ClickException: It can't be made.
+        click.ClickException: The program cannot be made.
     """
     import logging
     import signal
@@ -44,7 +45,7 @@ def run_in_pod(make: "Callable[[KubernetesApi], Program]", *, port: int) -> None
         datefmt="%Y-%m-%dT%H:%M:%SZ",
     )
     logging.Formatter.converter = time.gmtime
-    # It warns of each request that is tried again; what matters of that is logged here.
+    # urllib3 warns of each request that it retries; the programs log what matters of that.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     try:
         program = make(KubernetesApi.in_cluster())
@@ -52,7 +53,7 @@ def run_in_pod(make: "Callable[[KubernetesApi], Program]", *, port: int) -> None
         raise click.ClickException(str(error)) from error
     except OSError as error:
         raise click.ClickException(
-            f"port {port}: {error.strerror}. Choose another --port."
+            f"Cannot listen on port {port}: {error.strerror}. Choose another port with --port."
         ) from error
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: program.stop())

@@ -18,7 +18,7 @@ _DIGEST_DIGITS = 12
 @click.command(short_help="List the code locations of an installation.")
 @installation_options
 def locations(context: str | None, namespace: str, release: str, as_json: bool) -> None:
-    """List the code locations of an installation: namespace, image, state."""
+    """List the code locations of an installation with namespace, environment, state and image."""
     import json
     from dataclasses import asdict
 
@@ -30,10 +30,10 @@ def locations(context: str | None, namespace: str, release: str, as_json: bool) 
         taken = snapshot.take(KubeconfigCluster(context), release=release, namespace=namespace)
     except ClusterError as error:
         raise click.ClickException(str(error)) from error
-    if taken.registry_trouble is not None:
+    if taken.registry_error is not None:
         raise click.ClickException(
-            f"{taken.registry_trouble}. `bulkhead doctor` says more; --release and --namespace "
-            "name the platform's Helm release and namespace."
+            f"{taken.registry_error}. Check that --release and --namespace name the platform's "
+            "Helm release and namespace. For details run `bulkhead doctor`."
         )
     states = location_states(taken)
     if as_json:
@@ -74,13 +74,13 @@ def _show(states: "Sequence[LocationState]") -> None:
 
 
 def _short(image: str) -> str:
-    """Cut a digest to the digits that people compare; `--json` has all of it."""
+    """Shorten the digest of an image for the table; `--json` prints all of it."""
     name, at, digest = image.partition("@sha256:")
     return f"{name}{at}{digest[:_DIGEST_DIGITS]}…" if len(digest) > _DIGEST_DIGITS else image
 
 
 def _age(since: str | None, now: "datetime") -> str:
-    """Return how long ago that was, in its largest unit."""
+    """Return the time since then, in its largest unit."""
     from datetime import datetime
 
     if since is None:

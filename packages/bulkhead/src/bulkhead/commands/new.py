@@ -10,16 +10,18 @@ if TYPE_CHECKING:
 
 
 def _checked_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
-    from bulkhead.scaffold import location_name
+    from bulkhead import location_name
+    from bulkhead.scaffold import module_name
 
     try:
         location_name.check(name)
+        module_name.check(name)
     except location_name.LocationNameError as error:
         raise click.BadParameter(str(error)) from error
     return name
 
 
-@click.command(short_help="Write a new code location that works.")
+@click.command(short_help="Create a new code location.")
 @click.argument("name", callback=_checked_name)
 @click.option(
     "--directory",
@@ -27,26 +29,26 @@ def _checked_name(_context: click.Context, _parameter: click.Parameter, name: st
     type=click.Path(path_type=Path),
     default="user_code",
     show_default=True,
-    help="Where to make the folder NAME. `make up` takes what is in user_code.",
+    help="Create the folder NAME in this folder. `make up` deploys every folder of user_code.",
 )
 def new(name: str, directory: Path) -> None:
-    """Write a new code location that works: assets, a check, tests, values for its chart.
+    """Create a new code location: assets, a check, tests, and values for its chart.
 
-    NAME is how it is called in the page, on the cluster and in Python (there with _ for -): 1 to 50
-    lower-case letters, digits and dashes, beginning with a letter.
+    NAME is its name in the Dagster UI, on the cluster and in Python (with _ instead of -). It has 1
+    to 50 lower-case letters, digits and dashes, and starts with a letter.
 
-    What is there already is never changed. The lock is made with uv where there is one.
+    Existing files are never changed. If uv is installed, it writes requirements.lock.
 
     \b
     Example, in a clone of Bulkhead:
       .venv/bin/bulkhead new forecasts
-    """  # noqa: D301 - click's mark for lines to leave as they are
+    """  # noqa: D301 - click keeps the lines after this mark as they are
     from bulkhead.scaffold import project
 
     if not directory.is_dir():
         raise click.ClickException(
-            f"There is no folder {directory} here ({Path.cwd()}). Go to the root of a clone of "
-            "Bulkhead, or name another folder that exists with --directory."
+            f"The folder {directory} does not exist in {Path.cwd()}. Go to the root of a clone of "
+            "Bulkhead, or name an existing folder with --directory."
         )
     folder = directory / name
     root = _clone_around(directory)
@@ -55,19 +57,18 @@ def new(name: str, directory: Path) -> None:
         files = project.write(folder)
     except FileExistsError as error:
         raise click.ClickException(
-            f"{folder} is there already, and was left as it is. Take another name, or move that "
-            "away first."
+            f"{folder} exists already and was not changed. Choose another name, or move it first."
         ) from error
     except OSError as error:
         raise click.ClickException(
-            f"{folder} could not be written: {error}. Nothing is left of it. Make sure that "
-            f"{directory} may be written to and has room, then try again."
+            f"{folder} could not be written: {error}. Nothing of it was kept. Check that you can "
+            f"write to {directory} and that the disk has room, then run the same command again."
         ) from error
-    trouble = _write_lock(folder, root)
-    if trouble is None:
+    why_no_lock = _write_lock(folder, root)
+    if why_no_lock is None:
         files = sorted([*files, Path("requirements.lock")])
     _show(folder, files)
-    _show_next(folder, root, trouble)
+    _show_next(folder, root, why_no_lock)
 
 
 def _clone_around(directory: Path) -> Path | None:
@@ -79,7 +80,9 @@ def _clone_around(directory: Path) -> Path | None:
 
 
 def _refuse_name_of_other_image(folder: Path, root: Path | None) -> None:
-    """Each image is named like its folder, wherever that is, and must be another one."""
+    """Refuse a folder that has the name of another image's folder: images are named after them."""
+    from bulkhead.scaffold.module_name import another
+
     if root is None:
         return
     folders = (
@@ -93,50 +96,50 @@ def _refuse_name_of_other_image(folder: Path, root: Path | None) -> None:
         other = root / others / folder.name
         if other.exists() and other != folder.resolve():
             raise click.ClickException(
-                f"The image of {folder} would have the name of that of {others}/{folder.name}. "
-                f"Take another name, such as {folder.name[:45]}-data."
+                f"The image of {folder} would have the same name as the image of "
+                f"{others}/{folder.name}. Choose another name, such as {another(folder.name)}."
             )
 
 
 def _write_lock(folder: Path, root: Path | None) -> str | None:
-    """Write the lock if that is possible; return why it was not."""
+    """Write the lock; return the reason if that is not possible."""
     from bulkhead.scaffold import lock
 
     if root is None:
-        return "it is made in a clone of Bulkhead"
+        return "it can only be written in a clone of Bulkhead"
     uv = lock.find_uv()
     if uv is None:
-        return "there is no uv beside Python or on PATH"
-    click.echo("Deciding on the exact packages …", err=True)
+        return "uv is neither beside Python nor on PATH"
+    click.echo("Resolving the packages …", err=True)
     path = folder.resolve().relative_to(root)
     try:
         lock.write(uv, root, path / "requirements.lock", [f"{path}/pyproject.toml", lock.BULKHEAD])
     except lock.LockError as error:
         click.echo(f"{error}\n", err=True)
-        return "uv could not make it, and said why above"
+        return "uv failed; its error is above"
     return None
 
 
 def _show(folder: Path, files: "Sequence[Path]") -> None:
-    click.secho(f"Made {folder}:", bold=True)
+    click.secho(f"Created {folder}:", bold=True)
     for file in files:
         click.echo(f"  {file}")
 
 
-def _show_next(folder: Path, root: Path | None, trouble: str | None) -> None:
-    """Say what to do next, as commands; `trouble` is why the lock is missing."""
-    if trouble is not None:
-        click.secho(f"\nrequirements.lock is still missing: {trouble}.", fg="yellow")
+def _show_next(folder: Path, root: Path | None, why_no_lock: str | None) -> None:
+    """Print the next commands; `why_no_lock` is the reason if the lock is missing."""
+    if why_no_lock is not None:
+        click.secho(f"\nrequirements.lock is missing: {why_no_lock}.", fg="yellow")
     if root is None or folder.resolve().parent != root / "user_code":
         click.echo(
-            f"\nNext: move {folder} into user_code of a clone of Bulkhead. `make lock`, "
-            "`make unit` and `make up` there find it by its folder."
+            f"\nNext: move {folder} into user_code of a clone of Bulkhead. Then run `make lock`, "
+            "`make unit` and `make up` there."
         )
         return
     steps = [
-        ("make lock", "requirements.lock") if trouble is not None else None,
-        (f"make unit ARGS='tests/locations -k {folder.name}'", "its tests, with its own lock"),
-        ("make up", "its image and its release, on the project's own cluster"),
+        ("make lock", "requirements.lock") if why_no_lock is not None else None,
+        (f"make unit ARGS='tests/locations -k {folder.name}'", "run its tests with its own lock"),
+        ("make up", "build its image and deploy it to the local cluster"),
     ]
     commands = [step for step in steps if step is not None]
     if Path.cwd() != root:
@@ -146,5 +149,5 @@ def _show_next(folder: Path, root: Path | None, trouble: str | None) -> None:
     for command, does in commands:
         click.echo(f"  {command.ljust(width)}   {does}".rstrip())
     click.echo(
-        f"\n{folder / 'README.md'} says what is where, and how to see it in a page on this machine."
+        f"\n{folder / 'README.md'} describes the files, and how to open the Dagster UI locally."
     )

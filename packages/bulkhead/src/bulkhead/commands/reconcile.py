@@ -12,34 +12,39 @@ if TYPE_CHECKING:
     from bulkhead.reconciler.reconciler import Reconciler
 
 
-@click.command("reconcile", short_help="Remove steps that outlived their run (in a pod).")
-@click.option("--registry", required=True, help="ConfigMap that registers the code locations.")
-@click.option("--graphql", required=True, help="GraphQL address of the web server.")
-@click.option("--namespace", help="Namespace of the registry.  [default: this pod's]")
+@click.command("reconcile", short_help="Remove steps whose run has ended (runs in a pod).")
+@click.option(
+    "--registry", required=True, help="Name of the ConfigMap that registers the code locations."
+)
+@click.option("--graphql", required=True, help="URL of the web server's GraphQL API.")
+@click.option("--namespace", help="Namespace of the registry.  [default: the pod's]")
 @click.option(
     "--interval",
     type=click.IntRange(min=1),
     default=15,
     show_default=True,
-    help="Seconds between two looks.",
+    help="Seconds between two checks.",
 )
 @click.option(
     "--grace",
     type=click.IntRange(min=0),
     default=30,
     show_default=True,
-    help="Seconds that a step may take to end after its run.",
+    help="Seconds that a step has to end after its run has ended.",
 )
 @click.option(
     "--port",
     default=names.RECONCILER_PORT,
     show_default=True,
-    help="Port of /readyz and /healthz.",
+    help="Port that serves /readyz and /healthz.",
 )
 def reconcile(
     *, registry: str, graphql: str, namespace: str | None, interval: int, grace: int, port: int
 ) -> None:
-    """Remove steps that are still there when their run has ended (runs in the platform's pods)."""
+    """Remove steps that still run after their run has ended.
+
+    The chart runs this command in the daemon's pod.
+    """
 
     def make(api: "KubernetesApi") -> "Reconciler":
         from bulkhead.reconciler.reconciler import Reconciler, Settings

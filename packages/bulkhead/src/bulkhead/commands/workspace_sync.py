@@ -13,28 +13,35 @@ if TYPE_CHECKING:
     from bulkhead.kube.api import KubernetesApi
 
 
-@click.command("workspace-sync", short_help="Keep workspace.yaml up to date (in a pod).")
-@click.option("--registry", required=True, help="ConfigMap that registers the code locations.")
+@click.command("workspace-sync", short_help="Keep workspace.yaml up to date (runs in a pod).")
+@click.option(
+    "--registry", required=True, help="Name of the ConfigMap that registers the code locations."
+)
 @click.option(
     "--output",
     required=True,
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The workspace.yaml to write.",
+    help="Path of the workspace.yaml to write.",
 )
 @click.option(
-    "--reload", "reload_url", help="GraphQL address of the web server to keep up to date."
+    "--reload",
+    "reload_url",
+    help="URL of the GraphQL API of a web server to reload after each change.",
 )
-@click.option("--namespace", help="Namespace of the registry.  [default: this pod's]")
+@click.option("--namespace", help="Namespace of the registry.  [default: the pod's]")
 @click.option(
     "--port",
     default=names.WORKSPACE_SYNC_PORT,
     show_default=True,
-    help="Port of /readyz and /healthz.",
+    help="Port that serves /readyz and /healthz.",
 )
 def workspace_sync(
     registry: str, output: Path, reload_url: str | None, namespace: str | None, port: int
 ) -> None:
-    """Keep workspace.yaml equal to the code locations that exist (runs in the platform's pods)."""
+    """Keep workspace.yaml up to date with the registered code locations.
+
+    The chart runs this command in the pods of the web server and the daemon.
+    """
 
     def make(api: "KubernetesApi") -> "WorkspaceSync":
         from bulkhead.discovery.sync import Settings, WorkspaceSync

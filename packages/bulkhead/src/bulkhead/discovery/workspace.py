@@ -10,10 +10,11 @@ from typing import Any, Final, cast
 
 import yaml
 
-from bulkhead import names
+from bulkhead import location_name, names
+from bulkhead.location_name import LocationNameError
 from bulkhead.webserver_api.location import Location
 
-# A namespace, and a name that can be part of one: RFC 1123 label, at most 63 characters.
+# A namespace: RFC 1123 label, at most 63 characters.
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 _HEADER: Final = (
@@ -109,21 +110,26 @@ def read_registry(text: str) -> dict[str, Registration]:
 
 def _read_registration(name: object, entry: object) -> Registration:
     path = f"codeLocations.{name}"
-    if not isinstance(name, str) or not _DNS_LABEL.fullmatch(name):
-        raise RegistryError(
-            f"{path}: a name has lower-case letters, digits and dashes, at most 63 of them"
-        )
+    if not isinstance(name, str):
+        raise RegistryError(f"{path}: the name is a {type(name).__name__}; write it in quotes")
+    try:
+        location_name.check(name)
+    except LocationNameError as error:
+        raise RegistryError(f"{path}: {str(error).rstrip('.')}") from error
     if entry is None:
         entry = {}
     if not isinstance(entry, dict):
         raise RegistryError(f"{path} is {entry!r}; expected a mapping")
     settings = cast("dict[str, object]", entry)
-    namespace = settings.get("namespace") or names.location_namespace(name)
+    namespace = settings.get("namespace") or location_name.default_namespace(name)
     if not isinstance(namespace, str) or not _DNS_LABEL.fullmatch(namespace):
-        raise RegistryError(f"{path}.namespace is {namespace!r}; expected a namespace's name")
+        raise RegistryError(
+            f"{path}.namespace is {namespace!r}; a namespace has 1 to 63 lower-case letters, "
+            "digits and dashes, and starts and ends with a letter or digit"
+        )
     environment = settings.get("environment")
     if environment is not None and not isinstance(environment, str):
-        raise RegistryError(f"{path}.environment is {environment!r}; expected a word")
+        raise RegistryError(f"{path}.environment is {environment!r}; expected text")
     return Registration(name=name, namespace=namespace, environment=environment)
 
 

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from dagster import DagsterRun
-from dagster_k8s.client import DagsterKubernetesClient
-from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import UserDefinedDagsterK8sConfig
 from kubernetes.client.exceptions import ApiException
 
 from bulkhead import names
+from bulkhead.dagster_compat import (
+    DagsterKubernetesClient,
+    K8sContainerContext,
+    UserDefinedDagsterK8sConfig,
+)
 
 HTTP_NOT_FOUND = 404
 

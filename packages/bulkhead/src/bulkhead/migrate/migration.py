@@ -20,20 +20,23 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from dagster import DagsterError
 from dagster import __version__ as dagster_version
-from dagster._core.instance.ref import InstanceRef
-from dagster._core.storage.event_log.schema import SqlEventLogStorageMetadata
-from dagster._core.storage.runs.schema import RunStorageSqlMetadata
-from dagster._core.storage.schedules.schema import ScheduleStorageSqlMetadata
-from dagster._core.storage.sql import run_alembic_upgrade, stamp_alembic_rev
-from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
-from dagster_postgres.run_storage import run_storage
-from dagster_postgres.utils import pg_alembic_config
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from bulkhead import names
+from bulkhead.dagster_compat import (
+    ConfigurableClassData,
+    InstanceRef,
+    RunStorageSqlMetadata,
+    ScheduleStorageSqlMetadata,
+    SqlEventLogStorageMetadata,
+    pg_alembic_config,
+    run_alembic_upgrade,
+    run_storage,
+    stamp_alembic_rev,
+)
 
 Say = Callable[[str], None]
 

@@ -1,43 +1,40 @@
-"""The run launcher where there is a connection to Kubernetes: web server, daemon and run pods.
+"""The run launcher of processes that reach Kubernetes: web server, daemon and run pods.
 
-dagster-k8s gives a run's pod and its steps' pods the same service account and resources. Here the
-container context (launcher's config and code location's) is what a step gets, with no Kubernetes
-token, and `run_pod` is laid over it for run pods alone: a run pod makes Jobs and does none of the
-team's work, a step pod does that work and makes no Jobs.
+dagster-k8s gives run pods and step pods the same service account and resources. Here a step gets
+the container context (of the launcher's config and of the code location), without a Kubernetes
+token. Run pods get `run_pod` on top of it. A run pod creates Jobs and runs none of the team's code.
+A step pod runs that code and creates no Jobs.
 
-The launcher may make and delete Jobs in the namespace of every code location, and the container
-context is what a team's code server says. So it does not decide the namespace of a run: that is the
-one in which the platform reaches the code server.
+The launcher may create and delete Jobs in the namespace of every code location, and a team's code
+server sets the container context. So the container context does not decide the namespace of a run.
+It is the namespace in which the platform reaches the code server.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, cast
 
 from dagster import DagsterRun, Field, Permissive, Shape, StringSource
-from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
-from dagster._core.remote_origin import GrpcServerCodeLocationOrigin
-from dagster._serdes import ConfigurableClassData
 from dagster_k8s import K8sRunLauncher
-from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import (
-    K8sConfigMergeBehavior,
-    UserDefinedDagsterK8sConfig,
-    get_user_defined_k8s_config,
-)
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from bulkhead import names
+from bulkhead.dagster_compat import (
+    CheckRunHealthResult,
+    ConfigurableClassData,
+    K8sConfigMergeBehavior,
+    K8sContainerContext,
+    LaunchRunContext,
+    UserDefinedDagsterK8sConfig,
+    WorkerStatus,
+    get_user_defined_k8s_config,
+)
 from bulkhead.kube.jobs import CascadingClient, run_labels, with_metadata
 from bulkhead.kube.pods import StepPod
+from bulkhead.kube.service_dns import namespace_of_code_server
 from bulkhead.runs.starts import StartWatch
-from bulkhead.steps.verdicts import Verdict, of_run_pod
-
-# The DNS name of a Service, with or without the cluster's domain.
-# https://kubernetes.io/docs/concepts/services-networking/dns-pod-service/
-_SERVICE_HOST = re.compile(r"[^.]+\.(?P<namespace>[^.]+)\.svc(\..+)?")
+from bulkhead.steps import diagnosis, sentences
 
 _RUN_POD = Field(
     Shape(
@@ -71,20 +68,20 @@ _RUN_POD = Field(
 
 
 class NamespaceError(ValueError):
-    """A run is to be launched or reached outside the namespace of its code location."""
+    """A run names a namespace that is not the one of its code location."""
 
 
 class KubernetesRunLauncher(K8sRunLauncher):
-    """A `K8sRunLauncher` that sets run pods apart from step pods, whatever executor makes those.
+    """A `K8sRunLauncher` that separates run pods from step pods, for every executor.
 
-    Configured like `K8sRunLauncher`, and with `run_pod`. A run pod gets, each over the one before:
-    this launcher's settings, the code location's container context, `run_pod`, the run's
-    `dagster-k8s/config` tag, our labels.
+    It is configured like `K8sRunLauncher`, and with `run_pod`. A run pod gets these settings, each
+    wins over the one before: those of this launcher, the container context of the code location,
+    `run_pod`, the `dagster-k8s/config` tag of the run, our labels.
 
-    **Namespace.** A run whose code server is reached as `<service>.<namespace>.svc`, as every one
-    that workspace-sync found, is launched, watched and terminated in that namespace and no other.
-    Under any other host (a workspace written by hand, off the cluster) the namespace is the
-    container context's, else `job_namespace`, as with `K8sRunLauncher`.
+    **Namespace.** The host of a code server that workspace-sync found is
+    `<service>.<namespace>.svc`. Its runs are launched, watched and terminated in that namespace
+    only. With any other host (a workspace written by hand, outside of a cluster) the namespace is
+    that of the container context, else `job_namespace`, as with `K8sRunLauncher`.
     """
 
     def __init__(self, *, run_pod: Mapping[str, Any], **config: Any) -> None:  # noqa: ANN401
@@ -103,15 +100,15 @@ class KubernetesRunLauncher(K8sRunLauncher):
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "KubernetesRunLauncher":
-        """Make the launcher from its part of `dagster.yaml`."""
+        """Create the launcher from its part of `dagster.yaml`."""
         return cls(inst_data=inst_data, **config_value)
 
     @property
     def run_k8s_config(self) -> Mapping[str, Any]:
-        """Return the raw Kubernetes configuration that every pod starts from.
+        """Return the raw Kubernetes config that every pod starts from.
 
-        dagster-k8s mounts a token into each pod unless told otherwise, also where the service
-        account says it has none, because the pod's own word counts more.
+        dagster-k8s mounts a token into every pod unless this forbids it, also where the service
+        account forbids it, because the setting of the pod wins.
         """
         config = cast("Mapping[str, Any]", super().run_k8s_config)
         return {
@@ -123,7 +120,7 @@ class KubernetesRunLauncher(K8sRunLauncher):
         }
 
     def get_container_context_for_run(self, dagster_run: DagsterRun) -> K8sContainerContext:
-        """Return the settings of the run's pod; whatever is done with its Job starts from them.
+        """Return the settings of the run's pod. Every request for its Job uses them.
 
         Raises:
             NamespaceError: container context or tag names a namespace that is not the run's.
@@ -131,33 +128,33 @@ class KubernetesRunLauncher(K8sRunLauncher):
                 forbids.
         """
         context = K8sContainerContext.create_for_run(dagster_run, self, include_run_tags=False)
-        for laid_over in (
+        for settings in (
             self._run_pod_extras(),
             self._run_pod_context(),
             self._tag_context(dagster_run),
         ):
-            context = context.merge(laid_over)
-        namespace = _namespace_of_code_server(dagster_run)
+            context = context.merge(settings)
+        namespace = namespace_of_code_server(dagster_run)
         if namespace:
             _refuse_other_namespaces(dagster_run, context, namespace)
             context = context.merge(K8sContainerContext(namespace=namespace))
         return with_metadata(context, labels=run_labels(dagster_run))
 
     def launch_run(self, context: LaunchRunContext) -> None:
-        """Make the run's Job; should its pod die before the run begins, the run says so."""
+        """Create the run's Job, and fail the run if its pod ends before the run has started."""
         super().launch_run(context)
         self._starts.launched(self, self._instance)
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """Say how the run's pod is; if it is over, run monitoring shows in the page why."""
+        """Return the health of the run's pod, with the reason for which it ended, if it has."""
         health = super().check_run_worker_health(run)
         if health.status not in {WorkerStatus.FAILED, WorkerStatus.UNKNOWN}:
             return health
-        verdict = self._verdict(run)
-        return health._replace(msg=verdict.sentence) if verdict else health
+        sentence = self._end_of_run_pod(run)
+        return health._replace(msg=sentence) if sentence else health
 
-    def _verdict(self, run: DagsterRun) -> Verdict | None:
-        """Return what the newest of the run's own pods ended of; None while it has not."""
+    def _end_of_run_pod(self, run: DagsterRun) -> str | None:
+        """Return why the newest of the run's own pods ended; None while it has not."""
         namespace = self.get_container_context_for_run(run).namespace
         try:
             response = self._api_client.core_api.list_namespaced_pod(
@@ -172,7 +169,7 @@ class KubernetesRunLauncher(K8sRunLauncher):
             return None
         newest = max(pods, key=lambda pod: pod["metadata"].get("creationTimestamp", ""))
         pod = StepPod(newest)
-        return of_run_pod(pod) if pod.is_over else None
+        return sentences.of_run_pod(diagnosis.of_ended_pod(pod, "")) if pod.is_over else None
 
     def _run_pod_extras(self) -> K8sContainerContext:
         extras = ("security_context", "volumes", "volume_mounts")
@@ -189,8 +186,8 @@ class KubernetesRunLauncher(K8sRunLauncher):
                     "service_account_name": self._run_pod["service_account_name"],
                     "automount_service_account_token": True,
                 },
-                # Replaces the resources as a whole: a step's request mixed with a run pod's limit
-                # could be more than that limit.
+                # Replaces all resources: a step's request beside a run pod's limit could be larger
+                # than that limit.
                 merge_behavior=K8sConfigMergeBehavior.SHALLOW,
             )
         )
@@ -202,19 +199,8 @@ class KubernetesRunLauncher(K8sRunLauncher):
         )
 
 
-def _namespace_of_code_server(run: DagsterRun) -> str | None:
-    """Return the namespace in which the platform reaches the run's code server, if it tells."""
-    if not run.remote_job_origin:
-        return None
-    origin = run.remote_job_origin.repository_origin.code_location_origin
-    if not isinstance(origin, GrpcServerCodeLocationOrigin):
-        return None
-    match = _SERVICE_HOST.fullmatch(origin.host)
-    return match["namespace"] if match else None
-
-
 def _refuse_other_namespaces(run: DagsterRun, context: K8sContainerContext, allowed: str) -> None:
-    # Without a launcher it is the code location's own: what it names, not what it falls back to.
+    # Without a launcher: the namespace that the code location names, without any default.
     own = K8sContainerContext.create_for_run(run, None, include_run_tags=False)
     job_metadata = context.run_k8s_config.job_metadata
     for source, namespace in {
@@ -225,7 +211,7 @@ def _refuse_other_namespaces(run: DagsterRun, context: K8sContainerContext, allo
     }.items():
         if namespace not in {None, allowed}:
             raise NamespaceError(
-                f"Run {run.run_id} is refused: {source} is {namespace!r}. The code server stands "
-                f"in namespace {allowed!r}, and its runs are allowed there only. Set it to "
+                f"Run {run.run_id} is rejected: {source} is {namespace!r}. Its code server is in "
+                f"namespace {allowed!r}, and its runs are allowed only there. Set it to "
                 f"{allowed!r} or leave it out, and launch the run again."
             )

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dagster._core.launcher import RunLauncher
-from dagster._serdes import ConfigurableClass, ConfigurableClassData
+from bulkhead.dagster_compat import ConfigurableClass, ConfigurableClassData, RunLauncher
 
 if TYPE_CHECKING:
     from bulkhead.runs.kubernetes_launcher import KubernetesRunLauncher

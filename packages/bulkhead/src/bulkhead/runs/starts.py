@@ -1,8 +1,8 @@
-"""Runs whose pod dies before the run has begun: noticed within seconds, and told why.
+"""Fails runs whose pod ends before the run has started, within seconds, and says why.
 
-Dagster's run monitoring looks at the health of runs that have begun. One whose pod dies before, for
-its code takes too much memory while it is imported, stands as starting until
-`start_timeout_seconds` are over, and then fails for having taken long.
+Dagster's run monitoring checks the health of runs that have started. A run whose pod ends earlier,
+for example because importing its code takes too much memory, stays in the state STARTING. After
+`start_timeout_seconds` it fails with a message about the timeout only.
 """
 
 import logging
@@ -11,7 +11,8 @@ import time
 from typing import Final
 
 from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
-from dagster._core.launcher import RunLauncher, WorkerStatus
+
+from bulkhead.dagster_compat import RunLauncher, WorkerStatus
 
 _log = logging.getLogger(__name__)
 
@@ -20,17 +21,17 @@ _OVER: Final = frozenset({WorkerStatus.FAILED, WorkerStatus.SUCCESS})
 
 
 class StartWatch:
-    """Looks after the runs that are starting, for as long as there are any."""
+    """Checks the runs that are starting, as long as there are any."""
 
     def __init__(self, interval: float = _INTERVAL_SECONDS) -> None:
-        """Look at nothing yet; `interval` is the time between two looks, in seconds."""
+        """Check nothing yet; `interval` is the time between two checks, in seconds."""
         self._interval = interval
         self._launched = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def launched(self, launcher: RunLauncher, instance: DagsterInstance) -> None:
-        """Look after what is starting from now on."""
+        """Check the runs that are starting from now on."""
         self._launched.set()
         with self._lock:
             if self._thread is None:
@@ -42,20 +43,20 @@ class StartWatch:
     def _work(self, launcher: RunLauncher, instance: DagsterInstance) -> None:
         while self._launched.wait():
             self._launched.clear()
-            look = _Look(launcher, instance)
-            while look.is_needed:
+            check = _StartCheck(launcher, instance)
+            while check.is_needed:
                 time.sleep(self._interval)
                 try:
-                    look.once_more()
-                except Exception:  # noqa: BLE001 - whatever is away now, the next look may find it
-                    _log.exception("can't see how the runs that are starting are")
+                    check.run()
+                except Exception:  # noqa: BLE001 - the next check may succeed
+                    _log.exception("Runs that are starting cannot be checked.")
 
 
-class _Look:
-    """Looks at the runs that are starting, again and again.
+class _StartCheck:
+    """Checks the runs that are starting.
 
-    A run is failed when two looks in a row have found it starting and its pod over: one that has
-    begun and ended between is written down as begun by then.
+    A run fails when two checks in a row have found it STARTING and its pod ended. If the run has
+    started and ended in between, its status says so by the second check.
     """
 
     def __init__(self, launcher: RunLauncher, instance: DagsterInstance) -> None:
@@ -64,7 +65,7 @@ class _Look:
         self._instance = instance
         self._suspects: set[str] = set()
 
-    def once_more(self) -> None:
+    def run(self) -> None:
         starting = self._instance.get_runs(RunsFilter(statuses=[DagsterRunStatus.STARTING]))
         self.is_needed = bool(starting)
         before, self._suspects = self._suspects, set()
@@ -74,5 +75,5 @@ class _Look:
                 continue
             self._suspects.add(run.run_id)
             if run.run_id in before:
-                said = health.msg or "The run's own pod has ended."
-                self._instance.report_run_failed(run, f"{said} The run had not begun.")
+                reason = health.msg or "The run's own pod ended."
+                self._instance.report_run_failed(run, f"{reason} The run had not started.")

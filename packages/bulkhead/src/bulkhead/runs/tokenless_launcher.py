@@ -1,15 +1,21 @@
-"""The run launcher of processes that launch nothing: step pods, code servers, migrations."""
+"""The run launcher of pods without a Kubernetes token: step pods, code servers, migrations."""
 
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from dagster import Permissive
-from dagster._core.launcher import LaunchRunContext, ResumeRunContext, RunLauncher
-from dagster._serdes import ConfigurableClass, ConfigurableClassData
+
+from bulkhead.dagster_compat import (
+    ConfigurableClass,
+    ConfigurableClassData,
+    LaunchRunContext,
+    ResumeRunContext,
+    RunLauncher,
+)
 
 
 class TokenlessRunLauncher(RunLauncher, ConfigurableClass):
-    """Says what the platform's launcher can do, and does none of it."""
+    """Reports the abilities of the platform's launcher, and refuses every request."""
 
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         """Keep `inst_data`, Dagster's description of where this launcher was configured."""
@@ -23,7 +29,7 @@ class TokenlessRunLauncher(RunLauncher, ConfigurableClass):
 
     @classmethod
     def config_type(cls) -> Permissive:
-        """Accept any config: it is for the launcher that launches, and checked there."""
+        """Accept any config. The launcher that launches runs checks it."""
         return Permissive()
 
     @classmethod
@@ -37,7 +43,7 @@ class TokenlessRunLauncher(RunLauncher, ConfigurableClass):
 
     @property
     def supports_resume_run(self) -> bool:
-        """Say that runs can be resumed, as the platform's launcher would."""
+        """Return that runs can be resumed, as the platform's launcher does."""
         return True
 
     def launch_run(self, context: LaunchRunContext) -> None:
@@ -67,6 +73,7 @@ class TokenlessRunLauncher(RunLauncher, ConfigurableClass):
 
 def _refuse(action: str, run_id: str) -> NoReturn:
     raise RuntimeError(
-        f"This pod has no Kubernetes token, so it cannot {action} run {run_id}; web server, daemon "
-        "and run pods can. Code in a step or a sensor asks the web server for it, over GraphQL."
+        f"This pod has no Kubernetes token, so it cannot {action} run {run_id}. The web server, "
+        "the daemon and run pods can. In the code of a step or a sensor, use the GraphQL API of "
+        "the web server."
     )

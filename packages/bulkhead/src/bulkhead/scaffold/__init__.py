@@ -1,4 +1,4 @@
-"""A new code location: its name, its files, its lock.
+"""Creates a new code location: its module name, its files and its lock.
 
-Knows of folders and of nothing that runs: no Dagster, no Kubernetes.
+It works on folders only, and imports neither Dagster nor Kubernetes.
 """

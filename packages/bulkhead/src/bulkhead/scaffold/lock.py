@@ -1,4 +1,4 @@
-"""`requirements.lock`: the exact packages of an image, with hashes. `make lock` uses this too."""
+"""Writes `requirements.lock`: the exact packages of an image, with hashes; for `make lock`, too."""
 
 import os
 import shutil
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 BULKHEAD: Final = "packages/bulkhead/pyproject.toml"
-"""Relative to the root of a clone. A code location's image holds `bulkhead` as well, so what that
-depends on belongs in the same lock."""
+"""Path relative to the root of a clone. The image of a code location contains `bulkhead`, too, so
+the lock contains its dependencies."""
 
 _COMPILE: Final = (
     *("pip", "compile", "--quiet", "--universal", "--generate-hashes", "--python-version=3.11"),
@@ -19,38 +19,38 @@ _COMPILE: Final = (
 
 
 class LockError(Exception):
-    """The packages could not be decided on; `str()` is what uv said."""
+    """uv could not resolve the packages; `str()` is its error output."""
 
 
 def find_uv() -> str | None:
-    """Return uv from beside this interpreter, else from PATH, else None."""
+    """Return the path of uv beside this interpreter, else on PATH, else None."""
     beside = Path(sys.executable).with_name("uv")
     return str(beside) if beside.exists() else shutil.which("uv")
 
 
 def write(uv: str, root: Path, lock: Path, inputs: Sequence[str]) -> None:
-    """Write `lock`; what stands in it already stays at its version where it can.
+    """Write `lock`; packages that it lists already keep their version if possible.
 
     Args:
-        uv: the program.
-        root: of the clone; the other paths are relative to it, and show in the lock like that.
-        lock: the file to write.
-        inputs: files that say what is needed: pyproject.toml or requirements.in.
+        uv: Path of uv.
+        root: The root of the clone. The other paths are relative to it; the lock contains them.
+        lock: The file to write.
+        inputs: The files that list the requirements: pyproject.toml or requirements.in.
 
     Raises:
-        LockError: uv could not, and the lock is as it was.
+        LockError: uv failed; the lock is not changed.
     """
-    # A folder of wheels that this machine's pip looks into would end up in the hashes.
+    # pip's folder of local wheels would add their hashes to the lock.
     environment = {key: value for key, value in os.environ.items() if key != "PIP_FIND_LINKS"}
     command = [uv, *_COMPILE, *inputs, "-o", str(lock)]
     done = subprocess.run(
         command,
         cwd=root,
         env=environment,
-        stdout=subprocess.DEVNULL,  # the lock once more
+        stdout=subprocess.DEVNULL,  # uv prints the lock there, too
         stderr=subprocess.PIPE,
         text=True,
         check=False,
     )
     if done.returncode != 0:
-        raise LockError(done.stderr.strip() or f"{uv} ended with exit code {done.returncode}")
+        raise LockError(done.stderr.strip() or f"{uv} exited with code {done.returncode}")

@@ -1,7 +1,7 @@
-"""The files of a new code location: a copy of the template under its own name.
+"""Writes the files of a new code location: a copy of the template with another name.
 
-`bulkhead/templates/code_location` is a code location that works, called my-location. To make
-another of it, that name is replaced wherever it stands, in each of its three spellings.
+`bulkhead/templates/code_location` is a complete code location with the name my-location. The copy
+replaces that name in each file and path, in its three spellings.
 """
 
 import shutil
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from bulkhead.scaffold.location_name import module_of
+from bulkhead.scaffold.module_name import module_of
 
 TEMPLATE: Final = Path(__file__).resolve().parents[1] / "templates" / "code_location"
 
@@ -17,16 +17,16 @@ _NAME: Final = "my-location"
 
 
 def write(folder: Path) -> list[Path]:
-    """Write the code location that is called like `folder`, which must not exist yet.
+    """Write the code location with the name of `folder`, which must not exist yet.
 
-    All of it or nothing: what was begun is removed when it can't be finished.
+    If a file cannot be written, the whole folder is removed.
 
     Returns:
         The files, relative to the folder.
 
     Raises:
-        FileExistsError: something of that name is there; it is left as it is.
-        OSError: the folder could not be made or written to.
+        FileExistsError: The path exists; it is not changed.
+        OSError: The folder cannot be created or written to.
     """
     folder.mkdir()
     try:
@@ -47,16 +47,16 @@ def _copy(folder: Path) -> Iterator[Path]:
 
 
 def _files() -> Iterator[Path]:
-    """Return the template's files, without what Python and tools have left among them."""
+    """Return the template's files, without caches and hidden files of Python and tools."""
     for path in sorted(TEMPLATE.rglob("*")):
         file = path.relative_to(TEMPLATE)
-        left = any(part == "__pycache__" or part.startswith(".") for part in file.parts)
-        if path.is_file() and not left:
+        is_cache = any(part == "__pycache__" or part.startswith(".") for part in file.parts)
+        if path.is_file() and not is_cache:
             yield file
 
 
 def _spellings(name: str) -> dict[str, str]:
-    """Return what to replace by what: the name, its module, its environment variables' prefix."""
+    """Return old and new text: the name, the module, the prefix of environment variables."""
     template, module = module_of(_NAME), module_of(name)
     return {_NAME: name, template: module, template.upper(): module.upper()}
 

@@ -1,4 +1,4 @@
-"""The largest step that the platform's admin allows in this code location."""
+"""The largest step that the platform admin allows in this code location."""
 
 import json
 import os
@@ -8,11 +8,12 @@ from typing import Any
 
 from bulkhead import names
 from bulkhead.kube import quantities
+from bulkhead.steps.verdicts import Excess
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """The most that one step may ask for; a resource that is not named has no ceiling."""
+    """The most that one step may request; a resource that is not named has no ceiling."""
 
     location: str
     amounts: Mapping[str, str]
@@ -28,24 +29,20 @@ class Ceiling:
 
     @property
     def memory(self) -> int | None:
-        """Bytes, or None where there is no ceiling."""
+        """Bytes; None where there is no ceiling."""
         amount = self.amounts.get("memory")
         return None if amount is None else quantities.parse_bytes(amount)
 
-    def refusal(self, step: str, resources: Mapping[str, Any]) -> str | None:
-        """Say why a container's `resources` are too much, or return None where they are not.
+    def excess(self, resources: Mapping[str, Any]) -> Excess | None:
+        """Return the first request or limit in a container's `resources` that is too large.
 
         Raises:
-            QuantityError: an amount is no quantity.
+            QuantityError: an amount is not a valid quantity.
         """
         for kind in ("limits", "requests"):
-            asked: Mapping[str, Any] = resources.get(kind) or {}
-            for resource, amount in self.amounts.items():
-                if quantities.parse(asked.get(resource, 0)) > quantities.parse(amount):
-                    return (
-                        f"Step {step} asks for {resource} {asked[resource]}; the ceiling of code "
-                        f"location {self.location} is {amount} (set by the platform admin in "
-                        f"codeLocations.{self.location}.ceiling). Ask for less, or have the "
-                        "ceiling raised."
-                    )
+            requested: Mapping[str, Any] = resources.get(kind) or {}
+            for resource, allowed in self.amounts.items():
+                amount = requested.get(resource, 0)
+                if quantities.parse(amount) > quantities.parse(allowed):
+                    return Excess(resource, str(amount), allowed)
         return None

@@ -1,21 +1,23 @@
-"""Connections to the database that are kept, and come back when the database does.
+"""Connections to the database that are kept, and that survive a restart of the database.
 
-Dagster's PostgreSQL storages open a connection for everything they do: some 20 in the life of a
-step, 90 in that of a run, each a process of its own on the server. Here a process keeps one, which
-run storage and event log share, and opens more only while one is busy. Dagster gives up after 6 s
-without a database; here a process waits for it as long as the restart of one takes.
+Dagster's PostgreSQL storages open a connection for every operation: about 20 for a step and 90 for
+a run, each a process of its own on the server. Here a process keeps one connection, which run
+storage and event log share, and opens more only while that one is busy. Dagster fails after 6 s
+without a database. Here a process waits as long as a restart of the database takes.
 """
 
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from bulkhead.dagster_compat import has_token_provider, set_engine
+
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
-# A database whose pod has gone answers nothing at all: the kernel would wait two minutes for a new
-# connection and fifteen for an old one. Settings of libpq:
+# A database whose pod is gone does not answer at all. The kernel would wait two minutes for a new
+# connection and fifteen minutes for an old one. Settings of libpq:
 # https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS
-_CONNECT: Final = {
+_CONNECT_ARGS: Final = {
     "connect_timeout": 5,
     "keepalives_idle": 15,
     "keepalives_interval": 5,
@@ -23,19 +25,18 @@ _CONNECT: Final = {
     "tcp_user_timeout": 20_000,
 }
 
-_PATIENCE_SECONDS: Final = 90.0
-_WAIT_SECONDS: Final = 1.0
+_DATABASE_TIMEOUT_SECONDS: Final = 90.0
+_RETRY_SECONDS: Final = 1.0
 
-# What waiting does not mend.
+# Errors that waiting does not fix.
 _FINAL_ANSWERS: Final = ("authentication failed", "does not exist", "no pg_hba.conf entry")
 
 
 def keep_connections(instance: "DagsterInstance", most: int) -> None:
-    """Let the storages of an instance share at most so many connections.
+    """Let the storages of an instance share at most `most` connections.
 
-    Each is tried before it is used, so one that broke while the database was away is replaced.
-    Storages on other databases stay as they are, and so do those whose passwords are short-lived
-    tokens.
+    A connection is tested before it is used, so one that broke is replaced. Storages of other
+    databases do not change, and neither do those whose passwords are short-lived tokens.
     """
     engines: dict[str, Any] = {}
     storages: list[Any] = [
@@ -45,7 +46,7 @@ def keep_connections(instance: "DagsterInstance", most: int) -> None:
     ]
     for storage in storages:
         url = getattr(storage, "postgres_url", None)
-        if not url or getattr(storage, "_token_provider", None):
+        if not url or has_token_provider(storage):
             continue
         if url not in engines:
             from sqlalchemy import create_engine, event
@@ -53,23 +54,23 @@ def keep_connections(instance: "DagsterInstance", most: int) -> None:
             engines[url] = create_engine(
                 url,
                 isolation_level="AUTOCOMMIT",  # as in dagster_postgres
-                connect_args=_CONNECT,
+                connect_args=_CONNECT_ARGS,
                 pool_size=1,
                 max_overflow=most - 1,
                 pool_pre_ping=True,
             )
-            event.listen(engines[url], "do_connect", _connect_patiently)
-        storage._engine = engines[url]  # noqa: SLF001 - there is no other way in
+            event.listen(engines[url], "do_connect", _connect)
+        set_engine(storage, engines[url])
 
 
-def _connect_patiently(dialect: Any, _record: object, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
-    """Open a connection, and wait for the database where it is not there."""
-    patience = time.monotonic() + _PATIENCE_SECONDS
+def _connect(dialect: Any, _record: object, args: Any, kwargs: Any) -> Any:  # noqa: ANN401
+    """Open a connection. Wait for a database that does not answer, until a timeout."""
+    deadline = time.monotonic() + _DATABASE_TIMEOUT_SECONDS
     while True:
         try:
             return dialect.connect(*args, **kwargs)
         except dialect.dbapi.OperationalError as error:
-            said = str(error)
-            if time.monotonic() > patience or any(final in said for final in _FINAL_ANSWERS):
+            message = str(error)
+            if time.monotonic() > deadline or any(final in message for final in _FINAL_ANSWERS):
                 raise
-        time.sleep(_WAIT_SECONDS)
+        time.sleep(_RETRY_SECONDS)

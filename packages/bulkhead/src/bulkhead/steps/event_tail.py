@@ -1,9 +1,10 @@
-"""Reads the events of a run while its steps write them: each once, and none missed.
+"""Reads the events of a run while its steps write them: each event once, and none is missed.
 
-PostgreSQL numbers an event before others can see it. Of two steps that write at the same moment the
-one with the larger number may be seen first, and who goes on from the largest number that they have
-seen never hears of the other. With fifty steps abreast that happens, and what is missed may be the
-end of a step. So events are read a second time, from further back, whenever it matters.
+PostgreSQL numbers an event before other connections can see it. When two steps write at the same
+moment, the event with the larger number can become visible first. A reader that continues from the
+largest number that it has seen then never reads the other. With fifty steps at the same time that
+happens, and the missed event can be the end of a step. So events are read a second time, from
+further back, whenever it matters.
 """
 
 import time
@@ -12,9 +13,10 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from dagster import DagsterEvent, DagsterEventType, DagsterInstance, EventLogRecord
-from dagster._core.event_api import EventLogCursor
 
-# From being numbered to being seen it takes one write to the disk of the database.
+from bulkhead.dagster_compat import EventLogCursor
+
+# Between its number and its visibility there is one write to the disk of the database.
 _LATE_SECONDS: Final = 10.0
 
 _ENDS: Final = frozenset(
@@ -33,18 +35,18 @@ class _Read(NamedTuple):
 
 
 class EventTail:
-    """The events of one run, as they come.
+    """The events of one run, in the order in which they become visible.
 
-    Whoever is told of a step's end has been told of all that the step wrote before.
+    When the end of a step has been returned, all events that the step wrote before have been, too.
     """
 
     def __init__(self, instance: DagsterInstance, run_id: str, page: int) -> None:
-        """Begin before the run's first event.
+        """Start before the first event of the run.
 
         Args:
-            instance: where the events are.
-            run_id: of which run.
-            page: how many to read at a time.
+            instance: the instance that stores the events.
+            run_id: the run.
+            page: how many events one query reads.
         """
         self._instance = instance
         self._run_id = run_id
@@ -54,11 +56,11 @@ class EventTail:
         self._recent: deque[_Read] = deque()
 
     def read(self, *, from_further_back: bool = False) -> list[DagsterEvent]:
-        """Return what has come since the last time.
+        """Return the events that are new since the last call.
 
         Args:
-            from_further_back: look for what came late, too. That is done without being asked for
-                where the end of a step is among the new events.
+            from_further_back: read events again that may have become visible late. This happens
+                anyway when the end of a step is among the new events.
         """
         now = time.monotonic()
         while self._recent and now - self._recent[0].at > _LATE_SECONDS:

@@ -1,40 +1,39 @@
-"""How a run pod starts its steps' pods, follows them, and decides what comes after their end."""
+"""The executor: reads the events of a run, starts its steps, and reports how they ended."""
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping
+from typing import Any
 
-from dagster import (
-    DagsterEvent,
-    DagsterInstance,
-    DagsterUnmetExecutorRequirementsError,
-    MetadataValue,
-)
-from dagster._core.errors import DagsterExecutionInterruptedError
-from dagster._core.events import EngineEventData
-from dagster._core.execution.context.system import IStepContext
-from dagster._core.execution.plan.objects import (
+from dagster import DagsterEvent, DagsterInstance, DagsterUnmetExecutorRequirementsError
+from dagster_k8s import K8sRunLauncher
+
+from bulkhead.dagster_compat import (
+    DagsterExecutionInterruptedError,
+    EngineEventData,
     ErrorSource,
+    IStepContext,
+    K8sContainerContext,
+    KnownExecutionState,
+    RetryMode,
+    SerializableErrorInfo,
+    StepDelegatingExecutor,
+    StepDependencyConfig,
     StepFailureData,
     StepRetryData,
+    UserDefinedDagsterK8sConfig,
     UserFailureData,
+    own_failure_or_retry,
 )
-from dagster._core.execution.plan.state import KnownExecutionState
-from dagster._core.execution.retries import RetryMode
-from dagster._core.execution.step_dependency_config import StepDependencyConfig
-from dagster._core.executor.step_delegating import StepDelegatingExecutor
-from dagster_k8s import K8sRunLauncher
-from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import UserDefinedDagsterK8sConfig
-from dagster_shared.error import SerializableErrorInfo
-
-from bulkhead.kube.quantities import exact_bytes, parse_bytes
+from bulkhead.steps import reports, sentences
 from bulkhead.steps.connections import keep_connections
 from bulkhead.steps.event_tail import EventTail
-from bulkhead.steps.handler import IsolatedStepHandler, Patience
-from bulkhead.steps.history import History, Repeat, grown_memory
-from bulkhead.steps.verdicts import Cause, Verdict
+from bulkhead.steps.handler import IsolatedStepHandler
+from bulkhead.steps.history import History, PlatformRetry
+from bulkhead.steps.judging import Timeouts
+from bulkhead.steps.resources import StepResources
+from bulkhead.steps.retries import own_retry_delay, platform_retry
+from bulkhead.steps.verdicts import Verdict
 
 _POLL_SECONDS_ENV = "DAGSTER_STEP_DELEGATING_EXECUTOR_SLEEP_SECONDS"
 _SHORTEST_POLL_SECONDS = 0.05
@@ -43,13 +42,10 @@ _POLLS_PER_WAIT = 60
 
 _MOST_CONNECTIONS = 4
 
-# What the cluster ended is not started again in the same breath: it may be about to end more.
-_INFRASTRUCTURE_WAIT_SECONDS = 1
+# The cluster may be about to end more pods.
+_INFRASTRUCTURE_DELAY_SECONDS = 1
 
-_DAGSTERS_OWN: Callable[..., DagsterEvent] = (
-    getattr(StepDelegatingExecutor, "log_failure_or_retry_event_after_error", None)
-    or cast("Any", StepDelegatingExecutor).get_failure_or_retry_event_after_error
-)
+_DAGSTERS_OWN = own_failure_or_retry(StepDelegatingExecutor)
 
 
 def kubernetes_executor(
@@ -64,13 +60,13 @@ def kubernetes_executor(
     if not isinstance(launcher, K8sRunLauncher):
         raise DagsterUnmetExecutorRequirementsError(
             "The executor isolated_step runs steps in pods, but this instance launches runs with "
-            f"{type(launcher).__name__}, which knows of no cluster. To run all steps here, set the "
-            "run's config to {'execution': {'config': {'in_process': {}}}}."
+            f"{type(launcher).__name__}. To run all steps in one process, set the run's config "
+            "to {'execution': {'config': {'in_process': {}}}}."
         )
     keep_connections(instance, _MOST_CONNECTIONS)
     history = History()
     handler = IsolatedStepHandler(
-        patience=Patience(
+        timeouts=Timeouts(
             scheduling=config["scheduling_timeout_seconds"],
             start=config["start_timeout_seconds"],
             quota=config["quota_timeout_seconds"],
@@ -78,7 +74,7 @@ def kubernetes_executor(
             node=config["node_timeout_seconds"],
         ),
         history=history,
-        image=None,  # that of the code location
+        image=None,  # the image of the code location
         container_context=K8sContainerContext(
             run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(config.get("step_k8s_config", {}))
         ),
@@ -89,10 +85,10 @@ def kubernetes_executor(
     return IsolatedStepExecutor(
         handler,
         history=history,
-        max_infrastructure_repeats=config["max_infrastructure_repeats"],
+        max_infrastructure_retries=config["max_infrastructure_repeats"],
         retries=RetryMode.from_config(config["retries"]) or RetryMode.ENABLED,
         sleep_seconds=_fixed_poll_seconds(),
-        # In the multiprocess executor 0 means as many as there are processors: no limit of its own.
+        # In the multiprocess executor 0 means one per processor; here that is no limit.
         max_concurrent=config.get("max_concurrent") or None,
         tag_concurrency_limits=config.get("tag_concurrency_limits"),
         step_dependency_config=StepDependencyConfig.from_config(
@@ -105,26 +101,18 @@ def _fixed_poll_seconds() -> float | None:
     return None if _POLL_SECONDS_ENV not in os.environ else float(os.environ[_POLL_SECONDS_ENV])
 
 
-class _Again(NamedTuple):
-    """A repetition, and how people are told of it."""
-
-    repeat: Repeat
-    sentence: str
-    wait_seconds: int
-
-
 class IsolatedStepExecutor(StepDelegatingExecutor):
-    """Reads a run's events, and has an answer to every end of a step's pod.
+    """Runs each step of a run in a pod of its own, and retries what the platform has to answer for.
 
-    **Polls.** What a step waits for between its neighbour's end and its own start is, on average,
-    half of the time between two looks at the event log; Dagster looks once a second. Each look is
-    one query on a connection that is kept. It comes often while there are events and seldom while
-    there are none: the interval is a sixtieth of the time since the last event, from 0.05 s to
-    0.5 s. A fixed interval in `DAGSTER_STEP_DELEGATING_EXECUTOR_SLEEP_SECONDS` stays fixed.
+    **Polling.** Between the end of one step and the start of the next, half of the interval between
+    two polls of the event log passes on average. Dagster polls once a second. Here each poll is one
+    query on a connection that is kept. It is frequent while there are events and rare while there
+    are none: the interval is a sixtieth of the time since the last event, from 0.05 s to 0.5 s. An
+    interval that is set with `DAGSTER_STEP_DELEGATING_EXECUTOR_SLEEP_SECONDS` does not change.
 
-    **Ends.** A step that the cluster ended is repeated, and so is one that was killed for memory
-    and may grow. Neither uses up retries of the step's own; all of them show as retries in the
-    page. Where the run says that nothing is to be retried, nothing is.
+    **Retries.** A step that the cluster ended is retried, and so is a step that ran out of memory
+    and may grow. Neither uses the step's own retries. The Dagster UI shows all of them as retries.
+    A run whose config disables retries has none of any kind.
     """
 
     def __init__(
@@ -132,29 +120,29 @@ class IsolatedStepExecutor(StepDelegatingExecutor):
         handler: IsolatedStepHandler,
         *,
         history: History,
-        max_infrastructure_repeats: int,
+        max_infrastructure_retries: int,
         sleep_seconds: float | None,
         **kwargs: Any,  # noqa: ANN401
     ) -> None:
-        """Take what `StepDelegatingExecutor` takes, as `kwargs`, and what is ours.
+        """Take the arguments of `StepDelegatingExecutor`, as `kwargs`, and some more.
 
         Args:
             handler: starts and judges the steps.
-            history: what the handler knows of earlier attempts; kept up to date here.
-            max_infrastructure_repeats: how often one step may be repeated for the cluster's sake.
-            sleep_seconds: a fixed interval between two looks at the event log; None: it adapts.
+            history: what the handler knows of earlier attempts; it is kept up to date here.
+            max_infrastructure_retries: how often one step is retried that the cluster ended.
+            sleep_seconds: fixed interval between two polls of the event log; None: it adapts.
             **kwargs: of `StepDelegatingExecutor`.
         """
         super().__init__(
             handler,
             sleep_seconds=sleep_seconds or _SHORTEST_POLL_SECONDS,
-            # At every look: it asks the watch, not the cluster.
+            # At every poll: it reads the watch, and sends no request.
             check_step_health_interval_seconds=0,
             **kwargs,
         )
         self._handler = handler
         self._history = history
-        self._max_infrastructure_repeats = max_infrastructure_repeats
+        self._max_infrastructure_retries = max_infrastructure_retries
         self._tail: EventTail | None = None
         self._adapts = sleep_seconds is None
         self._last_event = time.monotonic()
@@ -162,8 +150,8 @@ class IsolatedStepExecutor(StepDelegatingExecutor):
     def _pop_events(
         self, instance: DagsterInstance, run_id: str, seen_storage_ids: set[int]
     ) -> list[DagsterEvent]:
-        """Return all events that have come; what ended before this is judged after it."""
-        del seen_storage_ids  # the tail knows
+        """Return all new events. Pods that ended before this call are judged after it."""
+        del seen_storage_ids  # the tail knows them
         if self._tail is None:
             self._tail = EventTail(instance, run_id, self._pop_events_limit)
         events = self._tail.read(from_further_back=self._handler.settle())
@@ -181,144 +169,103 @@ class IsolatedStepExecutor(StepDelegatingExecutor):
         err_info: SerializableErrorInfo,
         known_state: KnownExecutionState,
     ) -> DagsterEvent:
-        """Write down the end of a step whose pod did not: its failure, or that it is repeated."""
-        step = step_context.step.key
-        verdict = self._handler.verdict(step)
-        if verdict is None:  # not ours: resources of the step could not be set up
+        """Report the end of a step whose pod did not report it: a failure or a retry."""
+        launch = self._handler.launched(step_context.step.key)
+        verdict = launch and launch.verdict
+        if launch is None or verdict is None:  # resources of the step could not be set up
             return _DAGSTERS_OWN(self, step_context, err_info, known_state)
-        again = None if self._retries.disabled else self._again(verdict, step_context)
-        if again:
-            DagsterEvent.engine_event(
-                step_context,
-                f"{verdict.sentence} {again.sentence}",
-                EngineEventData(metadata={**_metadata(verdict), **again.repeat.metadata()}),
-            )
-            return DagsterEvent.step_retry_event(
-                step_context, StepRetryData(_error(verdict), again.wait_seconds or None)
-            )
-        verdict = self._with_advice(verdict, step_context)
-        retry = self._own_retry(verdict, step_context, known_state)
-        if retry:
-            DagsterEvent.engine_event(
-                step_context, verdict.sentence, EngineEventData(metadata=_metadata(verdict))
-            )
-            return DagsterEvent.step_retry_event(step_context, retry)
-        return DagsterEvent.step_failure_event(
-            step_context,
-            StepFailureData(
-                error=_error(verdict),
-                user_failure_data=UserFailureData(
-                    label=verdict.cause.value,
-                    description=verdict.sentence,
-                    metadata=_metadata(verdict),
-                ),
-                error_source=ErrorSource.FRAMEWORK_ERROR,
-            ),
-        )
+        sentence = sentences.of_verdict(verdict)
+        if not self._retries.disabled:
+            if verdict.cause.is_infrastructure:
+                _stop_with_the_run(step_context)
+            retry = self._platform_retry(verdict, launch.resources)
+            if retry:
+                return self._report_platform_retry(step_context, verdict, retry)
+        advice = sentences.memory_advice(verdict, launch.resources, self._handler.ceiling)
+        sentence = f"{sentence} {advice}" if advice else sentence
+        delay = self._own_retry_delay(verdict, step_context, known_state)
+        if delay is not None:
+            return _report_own_retry(step_context, verdict, sentence, delay)
+        return _report_failure(step_context, verdict, sentence)
 
     # Its name in Dagster 1.12.
     get_failure_or_retry_event_after_error = log_failure_or_retry_event_after_error
 
-    def _again(self, verdict: Verdict, step_context: IStepContext) -> _Again | None:
-        """Return the repetition that is the executor's own doing, if this end calls for one."""
-        step, attempt = step_context.step.key, int(verdict.facts["attempt"])
+    def _platform_retry(self, verdict: Verdict, requested: StepResources) -> PlatformRetry | None:
+        return platform_retry(
+            verdict,
+            self._history,
+            requested,
+            self._handler.ceiling,
+            self._max_infrastructure_retries,
+        )
+
+    def _report_platform_retry(
+        self, step_context: IStepContext, verdict: Verdict, retry: PlatformRetry
+    ) -> DagsterEvent:
+        sentence = sentences.of_verdict(verdict)
         if verdict.cause.is_infrastructure:
-            _end_with_the_run(step_context)
-            made = self._history.infrastructure_repeats(step)
-            if made >= self._max_infrastructure_repeats:
-                return None
-            return _Again(
-                Repeat(attempt, verdict.cause, self._history.memory(step)),
-                f"It is repeated ({made + 1} of {self._max_infrastructure_repeats} times); "
-                "its own retries are not used up.",
-                _INFRASTRUCTURE_WAIT_SECONDS,
-            )
-        if verdict.cause is Cause.OUT_OF_MEMORY:
-            memory = self._grown(verdict, step_context)
-            if memory:
-                return _Again(
-                    Repeat(attempt, verdict.cause, memory),
-                    f"It is repeated with {exact_bytes(memory)}.",
-                    0,
-                )
-        return None
+            number = self._history.infrastructure_retries(verdict.step) + 1
+            what = sentences.of_infrastructure_retry(number, self._max_infrastructure_retries)
+            delay = _INFRASTRUCTURE_DELAY_SECONDS
+        else:
+            what = sentences.of_memory_retry(retry.memory or 0)
+            delay = None
+        DagsterEvent.engine_event(
+            step_context,
+            f"{sentence} {what}",
+            EngineEventData(metadata={**reports.metadata(verdict), **retry.metadata()}),
+        )
+        error = reports.error(verdict, sentence)
+        return DagsterEvent.step_retry_event(step_context, StepRetryData(error, delay))
 
-    def _grown(self, verdict: Verdict, step_context: IStepContext) -> int | None:
-        step = step_context.step.key
-        asked = self._handler.asked(step_context.step.tags)
-        allowed = asked.retries_on_oom
-        if allowed is not None and self._history.memory_repeats(step) >= allowed:
-            return None
-        limit = verdict.facts.get("memory_limit")
-        if limit is None:
-            return None
-        return grown_memory(parse_bytes(str(limit)), asked.max_memory, self._handler.ceiling.memory)
-
-    def _with_advice(self, verdict: Verdict, step_context: IStepContext) -> Verdict:
-        """Say what to do about a step that was killed for memory and is not repeated."""
-        limit = verdict.facts.get("memory_limit")
-        if verdict.cause is not Cause.OUT_OF_MEMORY or limit is None:
-            return verdict
-        asked, ceiling = self._handler.asked(step_context.step.tags), self._handler.ceiling
-        used = parse_bytes(str(limit))
-        if ceiling.memory is not None and used >= ceiling.memory:
-            return verdict.and_then(
-                f"That is the ceiling of code location {ceiling.location} (set by the platform "
-                f"admin in codeLocations.{ceiling.location}.ceiling): let the step use less, or "
-                "have the ceiling raised."
-            )
-        if asked.max_memory is None:
-            return verdict.and_then(
-                f'Give it more, such as step_resources(memory="{exact_bytes(2 * used)}"), or let '
-                f'it grow when it needs to: step_resources(max_memory="{exact_bytes(4 * used)}").'
-            )
-        if used >= asked.max_memory:
-            return verdict.and_then("That is its max_memory: raise it, or let the step use less.")
-        return verdict.and_then("It has used up its retries_on_oom.")
-
-    def _own_retry(
+    def _own_retry_delay(
         self, verdict: Verdict, step_context: IStepContext, known_state: KnownExecutionState
-    ) -> StepRetryData | None:
-        """Return the retry that the op's own policy asks for, if code of it may have run."""
-        policy = step_context.op_retry_policy
-        if policy is None or self._retries.disabled or verdict.cause.is_before_start:
+    ) -> float | None:
+        if self._retries.disabled:
             return None
-        step = step_context.step.key
-        attempts = known_state.get_retry_state().get_attempt_count(step)
-        own = attempts - len(self._history.repeats(step))
-        if own >= policy.max_retries:
-            return None
-        return StepRetryData(_error(verdict), policy.calculate_delay(own + 1))
+        before = known_state.get_retry_state().get_attempt_count(verdict.step)
+        return own_retry_delay(verdict, step_context.op_retry_policy, before, self._history)
 
 
-def _end_with_the_run(step_context: IStepContext) -> None:
-    """End this process where the run has ended without it, or was deleted from the page.
+def _report_own_retry(
+    step_context: IStepContext, verdict: Verdict, sentence: str, delay: float
+) -> DagsterEvent:
+    metadata = reports.metadata(verdict)
+    DagsterEvent.engine_event(step_context, sentence, EngineEventData(metadata=metadata))
+    error = reports.error(verdict, sentence)
+    return DagsterEvent.step_retry_event(step_context, StepRetryData(error, delay))
 
-    Its steps are being taken away then, and would be repeated as if the cluster had done it.
+
+def _report_failure(step_context: IStepContext, verdict: Verdict, sentence: str) -> DagsterEvent:
+    return DagsterEvent.step_failure_event(
+        step_context,
+        StepFailureData(
+            error=reports.error(verdict, sentence),
+            user_failure_data=UserFailureData(
+                label=verdict.cause.value,
+                description=sentence,
+                metadata=reports.metadata(verdict),
+            ),
+            error_source=ErrorSource.FRAMEWORK_ERROR,
+        ),
+    )
+
+
+def _stop_with_the_run(step_context: IStepContext) -> None:
+    """Stop this process where the run has ended without it, or was deleted in the Dagster UI.
+
+    The cluster is removing its steps then. They must not be retried.
 
     Raises:
         DagsterExecutionInterruptedError: the run has ended.
     """
     run = step_context.instance.get_run_by_id(step_context.run_id)
     if run is None or run.is_finished:
-        state = "is not known any more" if run is None else f"has ended ({run.status.value})"
-        raise DagsterExecutionInterruptedError(f"Run {step_context.run_id} {state}")
+        state = "was deleted" if run is None else f"has ended ({run.status.value})"
+        raise DagsterExecutionInterruptedError(f"Run {step_context.run_id} {state}.")
 
 
 def poll_seconds(quiet_seconds: float) -> float:
-    """Return how long to wait for the next event, in seconds, after so many seconds without one."""
+    """Return the seconds until the next poll, after so many seconds without an event."""
     return min(max(quiet_seconds / _POLLS_PER_WAIT, _SHORTEST_POLL_SECONDS), _LONGEST_POLL_SECONDS)
-
-
-def _error(verdict: Verdict) -> SerializableErrorInfo:
-    lines = verdict.facts.get("last_lines")
-    said = f"\n\nThe last it printed:\n{lines}" if lines else ""
-    return SerializableErrorInfo(f"{verdict.sentence}{said}\n", stack=[], cls_name=None)
-
-
-def _metadata(verdict: Verdict) -> dict[str, Any]:
-    shown = {"cause": verdict.cause.value, **verdict.facts}
-    return {
-        name: MetadataValue.md(f"```\n{value}\n```") if name == "last_lines" else value
-        for name, value in shown.items()
-    }

@@ -1,4 +1,4 @@
-"""The executor's definition: its settings and what they mean."""
+"""The config of the executor: its settings and what they mean."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,19 +13,20 @@ from dagster import (
     Shape,
     executor,
 )
-from dagster._core.definitions.executor_definition import (
+
+from bulkhead.dagster_compat import (
     IN_PROC_CONFIG,
     MULTI_PROC_CONFIG,
     ExecutorRequirement,
+    get_retries_config,
+    get_step_dependency_config_field,
+    get_tag_concurrency_limits_config,
     in_process_executor,
     multiple_process_executor_requirements,
 )
-from dagster._core.execution.retries import get_retries_config
-from dagster._core.execution.step_dependency_config import get_step_dependency_config_field
-from dagster._core.execution.tags import get_tag_concurrency_limits_config
 
 if TYPE_CHECKING:
-    from dagster._core.executor.base import Executor
+    from bulkhead.dagster_compat import Executor
 
 # The shape of a `dagster-k8s/config` tag. dagster_k8s has the same; importing it here would make
 # every step pod import the Kubernetes client.
@@ -47,8 +48,8 @@ _CONFIG = {
     "max_concurrent": Field(
         IntSource,
         is_required=False,
-        description="Most steps of one run that have a pod at the same time. Without it only the "
-        "code location's quota limits them.",
+        description="How many steps of one run may have a pod at the same time. Without it, only "
+        "the quota of the code location limits them.",
     ),
     "tag_concurrency_limits": get_tag_concurrency_limits_config(),
     "retries": get_retries_config(),
@@ -56,33 +57,33 @@ _CONFIG = {
     "step_k8s_config": Field(
         _K8S_CONFIG,
         is_required=False,
-        description="Raw Kubernetes configuration of every step's Job and pod, as in a "
-        "`dagster-k8s/config` tag. A step's own tag wins over it.",
+        description="Raw Kubernetes config of the Job and pod of every step, as in a "
+        "`dagster-k8s/config` tag. The tag of a step wins over it.",
     ),
     "per_step_k8s_config": Field(
         Map(str, _K8S_CONFIG, key_label_name="op_name"),
         is_required=False,
-        description="The same for single ops, by name; it wins over the op's tag.",
+        description="The same for single ops, by name. It wins over the tag of the op.",
     ),
     "max_infrastructure_repeats": Field(
         IntSource,
         is_required=False,
         default_value=3,
-        description="How often a step is repeated that the cluster has ended: evicted, its node "
-        "gone, its pod deleted. The step's own retries are not used up.",
+        description="How often a step is retried that the cluster ended: it was evicted, its node "
+        "was lost, or its pod was deleted. This does not use the step's own retries.",
     ),
     "scheduling_timeout_seconds": Field(
         IntSource,
         is_required=False,
         default_value=300,
-        description="How long a step's pod may wait for a node with room for it.",
+        description="How long a step's pod may wait for a node that has room for it.",
     ),
     "start_timeout_seconds": Field(
         IntSource,
         is_required=False,
         default_value=900,
-        description="How long a step's pod may take on its node before its container starts: for "
-        "a large image to be pulled, for volumes to be mounted.",
+        description="How long a step's pod may take on its node before its container starts, for "
+        "example to pull a large image or to mount volumes.",
     ),
     "quota_timeout_seconds": Field(
         IntSource,
@@ -94,29 +95,29 @@ _CONFIG = {
         IntSource,
         is_required=False,
         default_value=60,
-        description="How long the pull of a step's image may fail; one that is not there fails at "
-        "once.",
+        description="How long the pull of a step's image may fail. If the image does not exist, "
+        "the step fails at once.",
     ),
     "node_timeout_seconds": Field(
         IntSource,
         is_required=False,
         default_value=600,
-        description="How long the node of a step may be silent. The step is not repeated elsewhere "
-        "meanwhile, because it may still run there.",
+        description="How long the node of a step may not respond. Meanwhile the step is not "
+        "retried elsewhere, because it may still run there.",
     ),
-    # Dagster's own default executor knows these two words, so projects that never named an
-    # executor have them in their config.
+    # Dagster's own default executor has these two keys, so projects that never named an executor
+    # can have them in their config.
     "multiprocess": Field(
         Noneable(MULTI_PROC_CONFIG.config_type),
         is_required=False,
-        description="Settings made for Dagster's default executor. Its limits and retries hold for "
-        "pods as they would for processes; how processes start has no meaning here.",
+        description="Settings for Dagster's default executor. Its limits and retries apply to "
+        "pods instead of processes. How processes start is ignored.",
     ),
     "in_process": Field(
         Noneable(IN_PROC_CONFIG.config_type),
         is_required=False,
-        description="Runs all steps in the run's own pod, one after another, inside that pod's "
-        "small limits: for debugging.",
+        description="For debugging: runs all steps in the run's own pod, one after another, within "
+        "the small limits of that pod.",
     ),
 }
 
@@ -129,13 +130,13 @@ def _requirements(config: Mapping[str, object]) -> Sequence[ExecutorRequirement]
 def isolated_step_executor(init_context: InitExecutorContext) -> "Executor":
     """Run each step in a pod of its own, with limits of its own.
 
-    Every setting is optional. In Kubernetes a step gets, each over the one before: the launcher's
-    settings, the code location's container context, `step_k8s_config`, the op's
+    Every setting is optional. In Kubernetes a step gets these settings, each wins over the one
+    before: the launcher's, the code location's container context, `step_k8s_config`, the op's
     `dagster-k8s/config` tag, its `step_resources`, `per_step_k8s_config`, our labels.
 
-    A step whose pod ends without a word fails with a sentence that says why (see
-    `bulkhead.steps.verdicts`); one that was killed for memory grows as far as its `max_memory`
-    allows; one that the cluster ended is repeated.
+    A step whose pod ends without a result fails with a sentence that says why (see
+    `bulkhead.steps.sentences`). A step that ran out of memory grows up to its `max_memory`. A step
+    that the cluster ended is retried.
 
     Raises:
         DagsterUnmetExecutorRequirementsError: the instance does not launch runs in Kubernetes.

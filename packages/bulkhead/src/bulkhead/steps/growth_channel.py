@@ -1,11 +1,11 @@
-"""How a step that runs asks for more memory, and how its run hears it.
+"""How a running step requests more memory from its run.
 
-A step's pod holds no Kubernetes token, so it can't change anything by itself. It asks the run's
-pod, over HTTP, with a secret that is good for this one attempt at this one step: whoever has it can
-ask for more memory for that step, and is given no more than its `max_memory` allows. If nobody
-answers, as after the run was taken up by another pod, nothing is lost but the chance.
+A step's pod has no Kubernetes token, so it cannot change its own limit. It sends an HTTP request to
+the run's pod, with a secret for this one attempt at this one step. The secret only allows to
+request memory for that step, up to its `max_memory`. If no run pod answers, for example because
+another pod has resumed the run, the step keeps its limit.
 
-Both ends use the standard library alone: the step's is loaded before anything else.
+Both ends use only the standard library: the step's end is loaded before anything else.
 """
 
 import hashlib
@@ -34,17 +34,17 @@ _SECONDS: Final = 8.0
 _LONGEST_REQUEST: Final = 1024
 
 Grow = Callable[[str], int | None]
-"""Takes the name of a step's Job; gives it more memory and returns its limit in bytes, or None."""
+"""Raises the memory of the step with this Job; returns its new limit in bytes, or None."""
 
 
 class GrowthChannel:
-    """The run's end."""
+    """The run's end of the channel."""
 
     def __init__(self, grow: Grow) -> None:
-        """Prepare; `start` begins to listen.
+        """Prepare the channel; `start` opens it.
 
         Args:
-            grow: called in a thread of its own for each request that has the right secret.
+            grow: called for each request with a valid secret, in a thread of its own.
         """
         self._key = secrets.token_bytes(32)
         self._grow = grow
@@ -52,7 +52,7 @@ class GrowthChannel:
 
     @property
     def is_open(self) -> bool:
-        """Whether anybody listens."""
+        """Whether the channel listens for requests."""
         return self._server is not None
 
     def start(self, host: str) -> None:
@@ -62,7 +62,7 @@ class GrowthChannel:
         threading.Thread(target=server.serve_forever, name="growth", daemon=True).start()
 
     def environment(self, job_name: str) -> list[dict[str, str]]:
-        """Return the variables with which a step's pod reaches this; none where nobody listens."""
+        """Return the variables by which a step's pod finds the channel; none while it is closed."""
         if self._server is None:
             return []
         host, port = self._server.server_address[:2]
@@ -102,36 +102,36 @@ def _handler(
             job_name = self.rfile.read(min(known, _LONGEST_REQUEST)).decode(errors="replace")
             status, limit = answer(job_name, self.headers.get("Authorization") or "")
             body = json.dumps({"limit": limit}).encode()
-            with suppress(ConnectionError):  # a step that has died since it asked
+            with suppress(ConnectionError):  # the step has ended since its request
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Say nothing: what comes of a request is an event of the run."""
+            """Write no access log: the result of a request is an event of the run."""
 
     return Handler
 
 
-def ask_for_more() -> int | None:
-    """Ask the run for more memory for this step, from within its pod.
+def request_memory() -> int | None:
+    """Request more memory for this step from its run. Called in the step's pod.
 
     Returns:
-        The limit by then, in bytes; None where there is no more to be had, or nobody answers.
+        The limit after the request, in bytes; None where it cannot grow, or no run pod answers.
     """
     try:
         connection = http.client.HTTPConnection(os.environ[ADDRESS_ENV], timeout=_SECONDS)
         headers = {"Authorization": os.environ[SECRET_ENV]}
         connection.request("POST", "/", os.environ[STEP_ENV], headers)
         response = connection.getresponse()
-        said = json.loads(response.read())
+        answer = json.loads(response.read())
         connection.close()
     except (OSError, http.client.HTTPException, ValueError):
         return None
-    return said["limit"] if response.status == HTTPStatus.OK else None
+    return answer["limit"] if response.status == HTTPStatus.OK else None
 
 
-def may_ask() -> bool:
-    """Say whether this pod was given somebody to ask."""
+def is_available() -> bool:
+    """Return whether this pod has the address of its run."""
     return ADDRESS_ENV in os.environ

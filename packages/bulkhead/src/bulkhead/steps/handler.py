@@ -1,348 +1,120 @@
-"""Starts, judges and ends the Jobs of one run's steps."""
+"""Starts, judges and ends the Jobs of one run's steps, as Dagster's step executor asks for it."""
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, cast
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
 
 from dagster import DagsterEvent, MetadataValue
-from dagster._core.events import EngineEventData
-from dagster._core.executor.step_delegating import CheckStepHealthResult, StepHandlerContext
-from dagster_k8s.executor import K8sStepHandler
-from dagster_k8s.job import get_k8s_job_name
 
-from bulkhead import names
-from bulkhead.kube.pods import StepPod
-from bulkhead.kube.quantities import QuantityError, parse_bytes
-from bulkhead.steps import manifest, verdicts
+from bulkhead.dagster_compat import (
+    CheckStepHealthResult,
+    EngineEventData,
+    K8sStepHandler,
+    StepHandlerContext,
+)
+from bulkhead.steps import launching, manifest, reports, sentences
 from bulkhead.steps.ceiling import Ceiling
-from bulkhead.steps.growth import InPlaceGrowth
-from bulkhead.steps.growth_channel import GrowthChannel
+from bulkhead.steps.cluster import StepCluster, connect
 from bulkhead.steps.history import History
-from bulkhead.steps.launches import Launch
-from bulkhead.steps.refusals import of_refusal
-from bulkhead.steps.resources import StepResources, StepResourcesError, refuse_too_little_memory
-from bulkhead.steps.step_jobs import RefusedError, StepJobs
+from bulkhead.steps.judging import Judgement, Observation, Timeouts, judge, judge_rejected_job
+from bulkhead.steps.launch import Launch
+from bulkhead.steps.launching import ExecutorSettings
+from bulkhead.steps.resuming import take_over
+from bulkhead.steps.step_jobs import RefusedError
 from bulkhead.steps.verdicts import Cause, Verdict
-from bulkhead.steps.watch import StepWatch
 
-_NUDGE_SECONDS: Final = 3.0
-_RETRY_SECONDS: Final = 2.0
-_LOOK_UP_SECONDS: Final = 20.0
-_LIST_PATIENCE_SECONDS: Final = 30.0
-
-# Before people are told what a step waits for: most waits are over by then.
-_TELL_AFTER_SECONDS: Final = 3.0
-
-# An answer of a registry that the next try will not change.
-_FINAL_PULL_ANSWERS: Final = ("not found", "InvalidImageName", "ErrImageNeverPull")
+_RETRIGGER_SECONDS: Final = 3.0
+_CREATE_RETRY_SECONDS: Final = 2.0
 
 _WITH_LAST_LINES: Final = frozenset(
     {Cause.EXIT_CODE, Cause.SIGNAL, Cause.SILENT, Cause.OUT_OF_MEMORY}
 )
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How many seconds a step may wait for what; then it fails and says so."""
-
-    scheduling: float
-    start: float
-    quota: float
-    image_pull: float
-    node: float
-
-
-class _Cluster(NamedTuple):
-    """What reaches the steps of one run."""
-
-    jobs: StepJobs
-    watch: StepWatch
-    growth: InPlaceGrowth
-    channel: GrowthChannel
-
-
 class IsolatedStepHandler(K8sStepHandler):
     """A step handler whose Jobs belong to the run's Job, are watched together, and are judged.
 
-    **Owner.** A step's Job is owned by the Job of the run, not by the run's pod as
-    `enable_owner_references` of dagster-k8s has it. Both make the cluster remove the steps of a run
-    that is cancelled or deleted. But a pod may go alone (evicted, its node lost, deleted by hand)
-    while its run is to be resumed, and would take its steps' work with it; its Job outlives it.
+    **Owner.** A step's Job is owned by the Job of the run, and not by the run's pod as with
+    `enable_owner_references` of dagster-k8s. With both, the cluster removes the steps of a run that
+    is cancelled or deleted. But a run pod can go alone (evicted, its node lost, deleted) while its
+    run is to be resumed, and would take its steps with it. Its Job stays.
 
-    **Health.** Asking for a step's health costs no request: the watch knows. What an unhealthy step
-    died of is a `Verdict`, to be fetched with `verdict`. It stands until the step is
-    started again: should writing it to the run's log fail, it is written at the next look.
+    **Health.** Checking the health of a step costs no request, because the watch knows it. Why an
+    unhealthy step ended is the verdict of its `Launch`. The verdict stays until the step is started
+    again. If it cannot be written to the run's log, the next check writes it.
     """
 
-    def __init__(self, *, patience: Patience, history: History, **config: Any) -> None:  # noqa: ANN401
-        """Take what `K8sStepHandler` takes, as `config`, and what is ours.
+    def __init__(self, *, timeouts: Timeouts, history: History, **config: Any) -> None:  # noqa: ANN401
+        """Take the arguments of `K8sStepHandler`, as `config`, and two more.
 
         Args:
-            patience: how long steps may wait.
-            history: the run's earlier attempts; whoever reads the event log keeps it up to date.
+            timeouts: how long steps may wait.
+            history: the run's earlier attempts; the reader of the event log keeps it up to date.
             **config: of `K8sStepHandler`.
         """
         super().__init__(**config)
-        self._patience = patience
+        self.ceiling: Final = Ceiling.of_environment()
+        self._timeouts = timeouts
         self._history = history
-        self._ceiling = Ceiling.of_environment()
+        self._settings = ExecutorSettings(
+            self._executor_container_context, self._executor_image, self._per_step_k8s_config
+        )
         self._launches: dict[str, Launch] = {}
         self._settled: frozenset[str] = frozenset()
-        self._cluster: _Cluster | None = None
-
-    @property
-    def ceiling(self) -> Ceiling:
-        """Return the largest step that is allowed here."""
-        return self._ceiling
+        self._cluster: StepCluster | None = None
 
     def settle(self) -> bool:
-        """Note which pods are over by now, before the event log is read.
+        """Note which pods have ended, before the event log is read.
 
-        Only these are judged afterwards: a step writes its end to the log before its process ends,
-        so one that is over and not in the log then will never be.
+        Only these are judged afterwards. A step writes its result to the log before its process
+        ends, so a result that is not in the log then will never be.
 
         Returns:
-            Whether there are more than the last time.
+            Whether more pods have ended since the last call.
         """
         before = self._settled
         if self._cluster:
             self._settled = self._cluster.watch.ended()
         return not self._settled <= before
 
-    def verdict(self, step_key: str) -> Verdict | None:
-        """Return why the step was called unhealthy."""
-        launch = self._launches.get(step_key)
-        return launch and launch.verdict
-
-    def asked(self, tags: Mapping[str, str]) -> StepResources:
-        """Return what a step's tags ask for; nonsense has been judged already and asks nothing."""
-        try:
-            return StepResources.of_tags(tags)
-        except StepResourcesError:
-            return StepResources()
-
-    # --- Start ------------------------------------------------------------------------------------
+    def launched(self, step_key: str) -> Launch | None:
+        """Return the latest attempt at a step; None where this run pod knows of none."""
+        return self._launches.get(step_key)
 
     def launch_step(self, step_handler_context: StepHandlerContext) -> Iterator[DagsterEvent]:
-        """Make the step's Job, or note why it can't be made.
+        """Create the step's Job, or note why it cannot be created.
 
-        Whatever stands in the way becomes a verdict and not an exception: one step's trouble must
-        not end the run of the others.
+        A failure becomes a verdict and not an exception, so that one step does not end the run of
+        the others.
         """
-        launch = self._new_launch(step_handler_context)
+        launch = launching.new_launch(step_handler_context)
         self._launches[launch.step] = launch
-        launch.verdict = self._prepare(launch, step_handler_context)
+        launch.verdict = launch.verdict or launching.prepare(
+            launch,
+            step_handler_context,
+            self._settings,
+            self._history,
+            self.ceiling,
+            cluster=self._connected(step_handler_context),
+        )
         if launch.verdict is None:
             yield DagsterEvent.step_worker_starting(
                 step_handler_context.get_step_context(launch.step),
                 message=f'Executing step "{launch.step}" in Kubernetes job {launch.job_name}.',
                 metadata={"Kubernetes Job name": MetadataValue.text(launch.job_name)},
             )
-            launch.verdict = self._create(launch, step_handler_context)
-
-    def _new_launch(self, context: StepHandlerContext) -> Launch:
-        step = manifest.key_of(context)
-        args = context.execute_step_args
-        known = args.known_state
-        before = known.get_retry_state().get_attempt_count(step) if known else 0
-        name = f"dagster-step-{get_k8s_job_name(args.run_id, step)}"
-        return Launch(step, before + 1, f"{name}-{before}" if before else name)
-
-    def _prepare(self, launch: Launch, context: StepHandlerContext) -> Verdict | None:
-        """Compute the Job; what is asked for is judged before anything is made."""
-        cluster = self._reach(context)
-        try:
-            asked = StepResources.of_tags(context.step_tags[launch.step])
-            settings = manifest.container_context(
-                context,
-                self._executor_container_context,
-                asked,
-                self._per_step_k8s_config,
-                self._history.memory(launch.step),
-            )
-            limits = manifest.limits_of(settings)
-            refusal = self._ceiling.refusal(launch.step, manifest.resources_of(settings))
-            if refusal:
-                shown = {f"{resource}_limit": str(amount) for resource, amount in limits.items()}
-                return Verdict(Cause.ABOVE_CEILING, refusal, shown)
-            if "memory" in limits:
-                refuse_too_little_memory(parse_bytes(limits["memory"]))
-            launch.job = manifest.step_job(
-                context,
-                settings,
-                self._executor_image,
-                launch.job_name,
-                len(self._history.repeats(launch.step)),
-                cluster.jobs.owner(),
-                self._let_grow(launch, asked.max_memory, context),
-            )
-        except (StepResourcesError, QuantityError, manifest.ImageError) as error:
-            sentence = f"Step {launch.step} can't be started: {error}."
-            return Verdict(Cause.NONSENSE, sentence)
-        return None
-
-    def _let_grow(
-        self, launch: Launch, max_memory: int | None, context: StepHandlerContext
-    ) -> list[dict[str, str]]:
-        """Let a step grow while it runs; return the variables with which its pod asks for it."""
-        if max_memory is None:
-            return []
-        cluster = self._reach(context)
-        cluster.growth.allow(launch.job_name, context.get_step_context(launch.step), max_memory)
-        address = cluster.jobs.address()
-        if address and not cluster.channel.is_open:
-            cluster.channel.start(address)
-        return cluster.channel.environment(launch.job_name)
-
-    def _create(self, launch: Launch, context: StepHandlerContext) -> Verdict | None:
-        """Make the Job; return why it will never be made, if so."""
-        if time.monotonic() < launch.next_try:
-            return None
-        try:
-            self._reach(context).jobs.create(launch.job)
-        except RefusedError as error:
-            launch.next_try = time.monotonic() + _RETRY_SECONDS
-            verdict, may_pass = of_refusal(str(error), launch.step)
-            if may_pass or error.may_pass:
-                return self._patiently(launch, verdict)
-            return verdict
-        launch.is_created = True
-        return None
-
-    # --- Judge ------------------------------------------------------------------------------------
+            launch.verdict = self._create(launch, self._connected(step_handler_context))
 
     def check_step_health(self, step_handler_context: StepHandlerContext) -> CheckStepHealthResult:
-        """Say whether the step may still end by itself; if not, `verdict` tells why."""
+        """Return whether the step may still end by itself; if not, its launch has a verdict."""
         launch = self._launches.get(manifest.key_of(step_handler_context))
         if launch is None:
-            return self._take_up(step_handler_context)
+            return self._resume(step_handler_context)
         launch.verdict = launch.verdict or self._judge(launch, step_handler_context)
         if launch.verdict is None:
             return CheckStepHealthResult.healthy()
-        launch.verdict = launch.verdict.with_facts(attempt=launch.attempt)
-        return CheckStepHealthResult.unhealthy(launch.verdict.sentence)
-
-    def _judge(self, launch: Launch, context: StepHandlerContext) -> Verdict | None:
-        if not launch.is_created:
-            return self._create(launch, context)
-        jobs, watch, *_ = self._reach(context)
-        pod = watch.pod(launch.job_name)
-        if pod and pod.is_over:
-            verdict = self._judge_ended_pod(launch, pod, jobs)
-            may_yet_begin = verdict and verdict.cause.is_infrastructure
-        elif pod:
-            verdict = may_yet_begin = self._judge_waiting_pod(launch, pod, context)
-        else:
-            verdict = may_yet_begin = self._judge_missing_pod(launch, context)
-        if may_yet_begin:
-            jobs.delete(launch.job_name)
-        return verdict
-
-    def _judge_missing_pod(self, launch: Launch, context: StepHandlerContext) -> Verdict | None:
-        jobs, watch, *_ = self._reach(context)
-        refusal = watch.refusal(launch.job_name)
-        if refusal:
-            verdict, may_pass = of_refusal(refusal, launch.step)
-            if not may_pass:
-                return verdict
-            self._tell(launch, verdict, context)
-            if time.monotonic() >= launch.next_try:
-                launch.next_try = time.monotonic() + _NUDGE_SECONDS
-                jobs.nudge(launch.job_name)
-            return self._patiently(launch, verdict)
-        if time.monotonic() - launch.looked_up < _LOOK_UP_SECONDS:
-            return None
-        launch.looked_up = time.monotonic()
-        if jobs.exists(launch.job_name) is not False:
-            return None
-        return Verdict(
-            Cause.DELETED,
-            f"The Job of step {launch.step}, {launch.job_name}, is gone, and its pod with it.",
-        )
-
-    def _judge_ended_pod(self, launch: Launch, pod: StepPod, jobs: StepJobs) -> Verdict | None:
-        if launch.job_name not in self._settled:
-            return None
-        if pod.is_gone and pod.is_running and launch.lasting("vanished") < pod.grace_seconds:
-            # Removed without waiting for its node: what ran may run on for as long as it may take
-            # to end, and no step may run twice at the same time.
-            return None
-        verdict = verdicts.of_ended_pod(pod, launch.step, launch.attempt)
-        if verdict.cause is Cause.DELETED:
-            seconds = jobs.exceeded_deadline(launch.job_name)
-            if seconds:
-                return verdicts.of_job_deadline(pod, launch.step, launch.attempt, seconds)
-        lines = jobs.last_lines(pod) if verdict.cause in _WITH_LAST_LINES else ""
-        return verdict.with_facts(last_lines=lines) if lines else verdict
-
-    def _judge_waiting_pod(
-        self, launch: Launch, pod: StepPod, context: StepHandlerContext
-    ) -> Verdict | None:
-        waits = verdicts.of_waiting_pod(pod, launch.step, launch.attempt)
-        launch.only(waits.cause.value if waits else None)
-        if waits is None:
-            return None
-        if waits.cause is not Cause.NEVER_STARTED:
-            self._tell(launch, waits, context)
-        if waits.cause is Cause.IMAGE and any(
-            answer in waits.sentence for answer in _FINAL_PULL_ANSWERS
-        ):
-            return waits
-        return self._patiently(launch, waits)
-
-    def _patiently(self, launch: Launch, verdict: Verdict) -> Verdict | None:
-        """Return the verdict once what it says has lasted too long."""
-        lasted = launch.lasting(verdict.cause.value)
-        if lasted < self._longest(verdict.cause):
-            return None
-        return verdict.and_then(f"It has waited {lasted:.0f} s.")
-
-    def _longest(self, cause: Cause) -> float:
-        match cause:
-            case Cause.QUOTA:
-                return self._patience.quota
-            case Cause.NEVER_STARTED:
-                return self._patience.start
-            case Cause.NODE_SILENT:
-                return self._patience.node
-            case Cause.IMAGE | Cause.CANNOT_START:
-                return self._patience.image_pull
-            case _:
-                return self._patience.scheduling
-
-    def _tell(self, launch: Launch, verdict: Verdict, context: StepHandlerContext) -> None:
-        """Tell in the page what a step waits for, once, unless it is over at once."""
-        cause = verdict.cause.value
-        if launch.lasting(cause) >= _TELL_AFTER_SECONDS and launch.is_first(cause):
-            DagsterEvent.engine_event(
-                context.get_step_context(launch.step),
-                verdict.sentence,
-                EngineEventData(metadata=verdict.facts),
-            )
-
-    # --- Take up, end -----------------------------------------------------------------------------
-
-    def _take_up(self, context: StepHandlerContext) -> CheckStepHealthResult:
-        """Say whether an earlier pod of this run began the attempt; then it is judged like any."""
-        launch = self._new_launch(context)
-        jobs, watch, *_ = self._reach(context)
-        patience = time.monotonic() + _LIST_PATIENCE_SECONDS
-        while not watch.is_listed and time.monotonic() < patience:
-            time.sleep(0.05)
-        has_job = jobs.exists(launch.job_name)
-        if has_job is False and watch.pod(launch.job_name) is None:
-            if not self._history.has_started(launch.step):
-                return CheckStepHealthResult.unhealthy("it was not begun")
-            launch.verdict = Verdict(
-                Cause.DELETED,
-                f"The pod of step {launch.step} was deleted while its run was interrupted.",
-            )
-        launch.is_created = True
-        self._launches[launch.step] = launch
-        if has_job:
-            jobs.adopt(launch.job_name)
-        return CheckStepHealthResult.healthy()
+        return CheckStepHealthResult.unhealthy(sentences.of_verdict(launch.verdict))
 
     def terminate_step(self, step_handler_context: StepHandlerContext) -> Iterator[DagsterEvent]:
         """Delete the step's Job, and its pod with it."""
@@ -354,23 +126,103 @@ class IsolatedStepHandler(K8sStepHandler):
             message=f"Deleting Kubernetes job {launch.job_name} for step",
             event_specific_data=EngineEventData(),
         )
-        self._reach(step_handler_context).jobs.delete(launch.job_name)
+        self._connected(step_handler_context).jobs.delete(launch.job_name)
 
-    def _reach(self, context: StepHandlerContext) -> _Cluster:
-        """Return what reaches the run's steps; the first call starts the watch over them."""
+    def _create(self, launch: Launch, cluster: StepCluster) -> Verdict | None:
+        """Create the Job; return why it cannot be created, if that is final."""
+        now = time.monotonic()
+        if now < launch.next_request_at:
+            return None
+        try:
+            cluster.jobs.create(launch.job)
+        except RefusedError as error:
+            launch.next_request_at = now + _CREATE_RETRY_SECONDS
+            judgement = judge_rejected_job(
+                launch, str(error), self._timeouts, now, may_pass=error.may_pass
+            )
+            launch.waits_for(judgement.waits_for, now)
+            return judgement.verdict
+        launch.is_created = True
+        return None
+
+    def _judge(self, launch: Launch, context: StepHandlerContext) -> Verdict | None:
+        cluster = self._connected(context)
+        if not launch.is_created:
+            return self._create(launch, cluster)
+        now = time.monotonic()
+        seen = Observation(
+            pod=cluster.watch.pod(launch.job_name),
+            refusal=cluster.watch.refusal(launch.job_name),
+            is_settled=launch.job_name in self._settled,
+        )
+        judgement = judge(launch, seen, self._timeouts, now)
+        if seen.pod and not seen.pod.is_over:
+            launch.waits_only_for(judgement.waits_for, now)
+        else:
+            launch.waits_for(judgement.waits_for, now)
+        _report_wait(launch, judgement, context)
+        verdict = self._act(launch, judgement, cluster, now)
+        return _completed(verdict, seen, launch, cluster) if verdict else None
+
+    def _act(
+        self, launch: Launch, judgement: Judgement, cluster: StepCluster, now: float
+    ) -> Verdict | None:
+        """Make the requests that a judgement asks for; return its verdict, if it has one."""
+        verdict = judgement.verdict
+        if judgement.retriggers:
+            launch.next_request_at = now + _RETRIGGER_SECONDS
+            cluster.jobs.nudge(launch.job_name)
+        if judgement.checks_job:
+            launch.job_checked_at = now
+            if cluster.jobs.exists(launch.job_name) is False:
+                verdict = Verdict(Cause.DELETED, launch.step, launch.attempt, job=launch.job_name)
+        if judgement.deletes_job:
+            cluster.jobs.delete(launch.job_name)
+        return verdict
+
+    def _resume(self, context: StepHandlerContext) -> CheckStepHealthResult:
+        """Return whether an earlier pod of this run started the attempt; it is then judged."""
+        launch = launching.new_launch(context)
+        if not take_over(launch, self._connected(context), self._history):
+            return CheckStepHealthResult.unhealthy("The step was not started.")
+        self._launches[launch.step] = launch
+        return CheckStepHealthResult.healthy()
+
+    def _connected(self, context: StepHandlerContext) -> StepCluster:
+        """Return what reaches the run's steps; the first call starts to watch them."""
         if self._cluster is None:
-            settings = manifest.container_context(
-                context, self._executor_container_context, StepResources(), {}, None
+            self._cluster = connect(
+                self._api_client,
+                launching.namespace_of(context, self._settings),
+                context.execute_step_args.run_id,
+                self.ceiling,
             )
-            namespace = cast("str", settings.namespace)
-            jobs = StepJobs(self._api_client, namespace)
-            run_id = context.execute_step_args.run_id
-            watch = StepWatch(
-                jobs.core_api,
-                namespace,
-                f"{names.RUN_ID_LABEL}={run_id},{names.STEP_KEY_LABEL}",
-            )
-            watch.start()
-            growth = InPlaceGrowth(jobs, watch, self._ceiling)
-            self._cluster = _Cluster(jobs, watch, growth, GrowthChannel(growth.grow))
         return self._cluster
+
+
+def _report_wait(launch: Launch, judgement: Judgement, context: StepHandlerContext) -> None:
+    """Show in the Dagster UI what a step waits for, once."""
+    if judgement.report:
+        launch.reported.add(judgement.report.cause)
+        DagsterEvent.engine_event(
+            context.get_step_context(launch.step),
+            sentences.of_verdict(judgement.report),
+            EngineEventData(metadata=reports.metadata(judgement.report)),
+        )
+
+
+def _completed(
+    verdict: Verdict, seen: Observation, launch: Launch, cluster: StepCluster
+) -> Verdict:
+    """Return a verdict with what only further requests tell."""
+    if seen.pod is None:
+        return verdict
+    if verdict.cause is Cause.DELETED:
+        seconds = cluster.jobs.exceeded_deadline(launch.job_name)
+        if seconds:
+            return replace(
+                verdict, cause=Cause.DEADLINE, time_limit=seconds, is_time_limit_of_job=True
+            )
+    if verdict.cause in _WITH_LAST_LINES:
+        return replace(verdict, last_lines=cluster.jobs.last_lines(seen.pod))
+    return verdict

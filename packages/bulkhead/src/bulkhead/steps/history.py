@@ -1,8 +1,8 @@
-"""What a run's own event log tells of the attempts at its steps.
+"""What a run's event log says about the attempts at its steps.
 
-The executor keeps nothing of this in memory alone: a repetition that it decides on is an event
-first, and is known here once that event is read. So a run that is taken up again by another pod
-knows as much as the one that began it.
+The executor keeps none of this in memory alone. A retry that it decides on is an event first, and
+is known here when that event is read. So a run pod that resumes a run knows as much as the one that
+started it.
 """
 
 from collections import defaultdict
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from dagster import DagsterEvent, DagsterEventType, MetadataValue
-from dagster._core.events import EngineEventData
 
+from bulkhead.dagster_compat import EngineEventData
 from bulkhead.steps.verdicts import Cause
 
 GROWN_KEY: Final = "bulkhead/grown_to"
-"""Metadata key, in bytes, of the event that says how far a step has grown while it ran."""
+"""Metadata key of the event about a step that has grown while it ran: its new limit in bytes."""
 
-REPEAT_KEY: Final = "bulkhead/repeat"
-"""Metadata key of the event that announces a repetition."""
+RETRY_KEY: Final = "bulkhead/retry"
+"""Metadata key of the event that announces a platform retry."""
 
 _STARTS: Final = frozenset(
     {
@@ -31,32 +31,32 @@ _STARTS: Final = frozenset(
 
 
 @dataclass(frozen=True)
-class Repeat:
-    """A repetition that the executor decided on itself; no retry of the step's own is used up."""
+class PlatformRetry:
+    """A retry that the executor decides on; it does not use the step's own retries."""
 
     attempt: int
-    """The one that it follows; of two that are announced for one attempt, the last is made."""
+    """The attempt that it follows. Of two that are announced for one attempt, the last counts."""
     cause: Cause
     memory: int | None = None
-    """The limit from then on, in bytes; None where it stays."""
+    """The memory limit from then on, in bytes; None where it does not change."""
 
     def metadata(self) -> dict[str, MetadataValue]:
-        """Return what an event has to carry so that `History` finds this in it."""
-        said = {"attempt": self.attempt, "cause": self.cause.value, "memory": self.memory}
-        return {REPEAT_KEY: MetadataValue.json(said)}
+        """Return the metadata of the event that announces this retry to `History`."""
+        content = {"attempt": self.attempt, "cause": self.cause.value, "memory": self.memory}
+        return {RETRY_KEY: MetadataValue.json(content)}
 
 
 class History:
     """The attempts at each step of one run."""
 
     def __init__(self) -> None:
-        """Know of nothing yet."""
-        self._repeats: dict[str, dict[int, Repeat]] = defaultdict(dict)
+        """Start without any event."""
+        self._retries: dict[str, dict[int, PlatformRetry]] = defaultdict(dict)
         self._started: set[str] = set()
         self._grown: dict[str, int] = {}
 
     def observe(self, events: Iterable[DagsterEvent]) -> None:
-        """Take in events of the run, in the order of its log, each once."""
+        """Read events of the run, in the order of its log, each once."""
         for event in events:
             step = event.step_key
             if not step:
@@ -66,39 +66,39 @@ class History:
             elif event.event_type == DagsterEventType.STEP_UP_FOR_RETRY:
                 self._started.discard(step)
             elif event.event_type == DagsterEventType.ENGINE_EVENT:
-                self._repeats[step].update((each.attempt, each) for each in _announced(event))
+                self._retries[step].update((each.attempt, each) for each in _announced(event))
                 grown = _metadata(event).get(GROWN_KEY)
                 if grown:
                     self._grown[step] = cast("int", grown.value)
 
-    def repeats(self, step: str) -> Sequence[Repeat]:
-        """Return the repetitions of a step that were the executor's own doing."""
-        return tuple(self._repeats[step].values())
+    def platform_retries(self, step: str) -> Sequence[PlatformRetry]:
+        """Return the retries of a step that the executor decided on."""
+        return tuple(self._retries[step].values())
 
-    def infrastructure_repeats(self, step: str) -> int:
-        """Return how many of them were due to the cluster."""
-        return sum(repeat.cause.is_infrastructure for repeat in self.repeats(step))
+    def infrastructure_retries(self, step: str) -> int:
+        """Return how many of these the cluster caused."""
+        return sum(each.cause.is_infrastructure for each in self.platform_retries(step))
 
-    def memory_repeats(self, step: str) -> int:
-        """Return how many of them were due to too little memory."""
-        return sum(repeat.cause is Cause.OUT_OF_MEMORY for repeat in self.repeats(step))
+    def memory_retries(self, step: str) -> int:
+        """Return how many of these were made because the step ran out of memory."""
+        return sum(each.cause is Cause.OUT_OF_MEMORY for each in self.platform_retries(step))
 
     def memory(self, step: str) -> int | None:
-        """Return the memory limit that a step has grown to, in bytes; None where it has not."""
-        repeated = [repeat.memory for repeat in self.repeats(step) if repeat.memory]
-        return max([*repeated, self._grown.get(step, 0)]) or None
+        """Return the memory limit to which a step has grown, in bytes; None where it has not."""
+        limits = [each.memory for each in self.platform_retries(step) if each.memory]
+        return max([*limits, self._grown.get(step, 0)]) or None
 
     def has_started(self, step: str) -> bool:
-        """Say whether the present attempt at a step has been heard of from its own pod."""
+        """Return whether the pod of the current attempt has written to the log."""
         return step in self._started
 
 
-def _announced(event: DagsterEvent) -> list[Repeat]:
+def _announced(event: DagsterEvent) -> list[PlatformRetry]:
     metadata = _metadata(event)
-    if REPEAT_KEY not in metadata:
+    if RETRY_KEY not in metadata:
         return []
-    said = cast("dict[str, Any]", metadata[REPEAT_KEY].value)
-    return [Repeat(said["attempt"], Cause(said["cause"]), said["memory"])]
+    content = cast("dict[str, Any]", metadata[RETRY_KEY].value)
+    return [PlatformRetry(content["attempt"], Cause(content["cause"]), content["memory"])]
 
 
 def _metadata(event: DagsterEvent) -> Mapping[str, MetadataValue[Any]]:
@@ -107,12 +107,12 @@ def _metadata(event: DagsterEvent) -> Mapping[str, MetadataValue[Any]]:
 
 
 def grown_memory(limit: int, max_memory: int | None, ceiling: int | None) -> int | None:
-    """Return the limit after an end for want of memory: twice as much, as far as it is allowed.
+    """Return the next memory limit of a step that needs more: twice as much, within its bounds.
 
     Args:
-        limit: what was too little, in bytes.
-        max_memory: how far the step may grow; None: not at all.
-        ceiling: the largest step of the code location; None: there is no such limit.
+        limit: the current limit, in bytes.
+        max_memory: the largest limit that the step may grow to, in bytes; None: it does not grow.
+        ceiling: the ceiling of the code location, in bytes; None: there is none.
 
     Returns:
         Bytes; None where it may not grow.

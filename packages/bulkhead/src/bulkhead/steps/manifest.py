@@ -1,52 +1,51 @@
-"""The Job of one attempt at a step: whose settings count, and what it comes to."""
+"""The Job of one attempt at a step: which settings win, and the manifest that they give."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from dagster._core.executor.step_delegating import StepHandlerContext
-from dagster_k8s.container_context import K8sContainerContext
-from dagster_k8s.job import (
+from bulkhead import names
+from bulkhead.dagster_compat import (
+    K8sContainerContext,
+    StepHandlerContext,
     UserDefinedDagsterK8sConfig,
     construct_dagster_k8s_job,
     get_user_defined_k8s_config,
 )
-
-from bulkhead import names
 from bulkhead.kube.jobs import run_labels, with_metadata
 from bulkhead.steps.resources import StepResources
-from bulkhead.steps.worker import COMMAND, REPEATS_ENV
+from bulkhead.steps.worker import COMMAND, PLATFORM_RETRIES_ENV
 
 if TYPE_CHECKING:
     from dagster_k8s import K8sRunLauncher
 
 
 class ImageError(Exception):
-    """Nothing says in which image a step is to run."""
+    """No setting names the image of a step."""
 
 
 def container_context(
     context: StepHandlerContext,
     executor: K8sContainerContext,
-    asked: StepResources,
+    requested: StepResources,
     per_op: Mapping[str, Mapping[str, Any]],
     grown_memory: int | None,
 ) -> K8sContainerContext:
     """Return the settings of a step's pod.
 
-    Each of these wins over the one before: the launcher's settings, the code location's, the
-    executor's `step_k8s_config`, the op's `dagster-k8s/config` tag, the op's `step_resources`, the
-    executor's `per_step_k8s_config`, and the memory that the step has grown to.
+    Each of these wins over the one before: the settings of the launcher, those of the code
+    location, the executor's `step_k8s_config`, the op's `dagster-k8s/config` tag, the op's
+    `step_resources`, the executor's `per_step_k8s_config`, and the memory to which the step grew.
     """
     step_key = key_of(context)
     op_name = context.get_step_context(step_key).step.op_name
     merged = K8sContainerContext.create_for_run(
         context.dagster_run,
         cast("K8sRunLauncher", context.instance.run_launcher),
-        include_run_tags=False,  # as Dagster's own executor: a job's tag is for the run's pod
+        include_run_tags=False,  # as in Dagster's own executor: the tag of a job is for its run pod
     ).merge(executor)
     for config in (
         get_user_defined_k8s_config(context.step_tags[step_key]),
-        _of_step_resources(asked),
+        _of_step_resources(requested),
         UserDefinedDagsterK8sConfig.from_dict(dict(per_op.get(op_name, {}))),
         _of_step_resources(StepResources(memory=grown_memory)),
     ):
@@ -55,7 +54,7 @@ def container_context(
 
 
 def resources_of(context: K8sContainerContext) -> dict[str, Any]:
-    """Return the `resources` of the step's container, as far as anybody has said any."""
+    """Return the `resources` of the step's container; empty where no setting names any."""
     return dict(context.run_k8s_config.container_config.get("resources") or {})
 
 
@@ -69,7 +68,7 @@ def step_job(  # noqa: PLR0917 - called once
     settings: K8sContainerContext,
     image: str | None,
     job_name: str,
-    repeats: int,
+    platform_retries: int,
     owner: Mapping[str, str] | None,
     env: Sequence[Mapping[str, str]],
 ) -> Any:  # noqa: ANN401 - a V1Job
@@ -80,12 +79,12 @@ def step_job(  # noqa: PLR0917 - called once
         settings: what `container_context` returned.
         image: the executor's own; None: that of the code location.
         job_name: its name.
-        repeats: how many of the attempts before were the executor's own doing.
-        owner: what the Job goes with.
-        env: further variables of its container.
+        platform_retries: how many of the earlier attempts the executor decided to retry.
+        owner: the owner of the Job, which takes it along when it is deleted.
+        env: more variables of its container.
 
     Raises:
-        ImageError: neither executor nor code location names an image.
+        ImageError: neither the executor nor the code location names an image.
     """
     step_key = key_of(context)
     run = context.dagster_run
@@ -98,16 +97,16 @@ def step_job(  # noqa: PLR0917 - called once
     launcher = cast("K8sRunLauncher", context.instance.run_launcher)
     config = settings.get_k8s_job_config(image, launcher)
     instance_settings = config.instance_config_map
-    # A pod that mounts nothing runs 0.3 s sooner: the kubelet looks for its mounts at once, when
-    # they can't be there, and then after 0.3 s. So what Dagster mounts comes as a variable.
+    # A pod that mounts nothing starts 0.3 s earlier: the kubelet checks its mounts at once, before
+    # they can be there, and then after 0.3 s. So what Dagster mounts is passed as a variable.
     config = config._replace(instance_config_map=None)
     args = context.execute_step_args
     if not config.job_image:
         config = config.with_image(args.job_origin.repository_origin.container_image)
     if not config.job_image and "image" not in settings.run_k8s_config.container_config:
         raise ImageError(
-            f"no image is known for step {step_key}: its code location names none "
-            "(DAGSTER_CURRENT_IMAGE), nor do executor and tags"
+            "it has no image. Neither its code location (DAGSTER_CURRENT_IMAGE) nor the executor "
+            "nor a tag names one"
         )
     return construct_dagster_k8s_job(
         job_config=config,
@@ -121,7 +120,7 @@ def step_job(  # noqa: PLR0917 - called once
             *args.get_command_env(),
             {"name": "DAGSTER_RUN_JOB_NAME", "value": run.job_name},
             {"name": "DAGSTER_RUN_STEP_KEY", "value": step_key},
-            {"name": REPEATS_ENV, "value": str(repeats)},
+            {"name": PLATFORM_RETRIES_ENV, "value": str(platform_retries)},
             *([_of_config_map(instance_settings)] if instance_settings else []),
             *env,
         ],
@@ -129,16 +128,16 @@ def step_job(  # noqa: PLR0917 - called once
 
 
 def key_of(context: StepHandlerContext) -> str:
-    """Return the key of the one step that a context is about."""
+    """Return the key of the step that a context is about."""
     (step_key,) = cast("list[str]", context.execute_step_args.step_keys_to_execute)
     return step_key
 
 
-def _of_step_resources(asked: StepResources) -> UserDefinedDagsterK8sConfig:
-    resources = asked.container_resources()
+def _of_step_resources(requested: StepResources) -> UserDefinedDagsterK8sConfig:
+    resources = requested.container_resources()
     return UserDefinedDagsterK8sConfig(
         container_config={"resources": resources} if resources else {},
-        pod_spec_config={"active_deadline_seconds": asked.timeout} if asked.timeout else {},
+        pod_spec_config={"active_deadline_seconds": requested.timeout} if requested.timeout else {},
     )
 
 
@@ -148,7 +147,7 @@ def _of_config_map(name: str) -> dict[str, Any]:
 
 
 def _dagster_labels(context: StepHandlerContext) -> dict[str, str]:
-    """Return the labels that Dagster's own executor gives, for whoever selects by them."""
+    """Return the labels of Dagster's own executor, for tools that select by them."""
     run = context.dagster_run
     labels = {
         "dagster/job": run.job_name,

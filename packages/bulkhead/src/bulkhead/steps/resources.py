@@ -1,4 +1,4 @@
-"""What a step asks for: `step_resources`, in one line on an op or asset, and how it is read."""
+"""`step_resources`: what a step requests, in one line on an op or asset, and how it is read."""
 
 import json
 import re
@@ -11,16 +11,20 @@ from bulkhead import names
 from bulkhead.kube import quantities
 from bulkhead.kube.quantities import MIB, QuantityError
 
-# What a step pod uses before the first line of user code, on top of which nothing would be left.
 SMALLEST_MEMORY: Final = 136 * MIB
+"""Bytes that a step's pod uses before the first line of the team's code (measured); nothing below
+that can run."""
+
+SUGGESTED_MEMORY: Final = 192 * MIB
+"""Bytes; the smallest limit that is ever suggested to people."""
 
 _DURATION: Final = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+)s)?", re.ASCII)
 
 
 class StepResourcesError(ValueError):
-    """What a step asks for makes no sense; `str()` says which setting, its value, what is allowed.
+    """A step requests something invalid; `str()` names the setting, its value and what is allowed.
 
-    It does not say which step: whoever reads the tags knows that.
+    It does not name the step. The code that reads the tags knows it.
     """
 
 
@@ -33,22 +37,23 @@ def step_resources(
     timeout: str | int | None = None,
     retries_on_oom: int | None = None,
 ) -> dict[str, str]:
-    """Return the tags of an op or asset that say what its step needs.
+    """Return the tags of an op or asset that say what its step requests.
 
-    Every argument is optional; what is left out comes from the op's `dagster-k8s/config` tag, the
-    code location's defaults, the platform's. Where that tag says another amount, this one wins.
+    Every argument is optional. What is left out comes from the op's `dagster-k8s/config` tag, then
+    from the defaults of the code location, then from those of the platform. An argument wins over
+    that tag.
 
     Args:
-        memory: request and limit; over it the kernel ends the step.
-        cpu: request and limit in cores, such as `"500m"` or `2`; over it the step is slowed down.
-        max_memory: how far the limit may grow when `memory` was too little; absent: not at all.
+        memory: request and limit, such as `"512Mi"`; above it the kernel kills the step.
+        cpu: request and limit in cores, such as `"500m"` or `2`; above it the step is throttled.
+        max_memory: the largest value to which the memory limit may grow; absent: it does not grow.
         ephemeral_storage: request and limit of what the step may write to its file system.
         timeout: longest life of the step's pod, such as `"1h30m"`; a number is seconds.
-        retries_on_oom: how often a step that was killed for memory may be repeated with twice as
-            much; absent: until `max_memory` is reached.
+        retries_on_oom: how often a step that ran out of memory may be retried with twice as much;
+            absent: until `max_memory` is reached.
 
-    Nonsense is refused when the code location is loaded, and the error names the op: here it is not
-    known yet whose tags these are.
+    Invalid values are rejected when the code location is loaded. The error then names the op, which
+    is not known here.
     """
     given = {
         "memory": memory,
@@ -63,7 +68,7 @@ def step_resources(
 
 @dataclass(frozen=True)
 class StepResources:
-    """What `step_resources` said, as numbers: bytes, cores, seconds."""
+    """What `step_resources` was given, as numbers: bytes, cores, seconds."""
 
     memory: int | None = None
     cpu: Decimal | None = None
@@ -77,7 +82,7 @@ class StepResources:
         """Read the tags of a step.
 
         Raises:
-            StepResourcesError: a setting makes no sense.
+            StepResourcesError: a setting is invalid.
         """
         text = tags.get(names.STEP_RESOURCES_TAG)
         if not text:
@@ -88,7 +93,7 @@ class StepResources:
             given = None
         if not isinstance(given, dict):
             raise StepResourcesError(
-                f"tag {names.STEP_RESOURCES_TAG} is {text!r}, which is no JSON object; write it "
+                f"tag {names.STEP_RESOURCES_TAG} is {text!r}, which is not a JSON object. Write it "
                 "with bulkhead.steps.step_resources"
             )
         return cls._of_settings(cast("dict[str, Any]", given))
@@ -98,7 +103,7 @@ class StepResources:
         unknown = sorted(given.keys() - cls.__dataclass_fields__.keys())
         if unknown:
             raise StepResourcesError(
-                f"{unknown[0]} is no setting of step_resources; those are "
+                f"{unknown[0]} is not a setting of step_resources. Its settings are "
                 f"{', '.join(cls.__dataclass_fields__)}"
             )
         found = cls(
@@ -110,33 +115,33 @@ class StepResources:
             retries_on_oom=_count(given, "retries_on_oom"),
         )
         if found.memory is not None:
-            refuse_too_little_memory(found.memory)
+            check_memory(found.memory)
         if found.memory and found.max_memory and found.max_memory < found.memory:
             raise StepResourcesError(
-                f"max_memory: {given['max_memory']} is below memory: {given['memory']}; it is how "
-                "far the limit may grow, so give it at least as much or leave it out"
+                f"max_memory: {given['max_memory']} is below memory: {given['memory']}. The limit "
+                "grows from memory to max_memory. Raise max_memory, or leave it out"
             )
         return found
 
     def container_resources(self) -> dict[str, dict[str, str]]:
         """Return `requests` and `limits` of a container; both are the same amounts, or empty."""
-        said: dict[str, str] = {}
+        amounts: dict[str, str] = {}
         if self.memory:
-            said["memory"] = quantities.exact_bytes(self.memory)
+            amounts["memory"] = quantities.exact_bytes(self.memory)
         if self.cpu:
-            said["cpu"] = quantities.exact_cores(self.cpu)
+            amounts["cpu"] = quantities.exact_cores(self.cpu)
         if self.ephemeral_storage:
-            said["ephemeral-storage"] = quantities.exact_bytes(self.ephemeral_storage)
-        return {"requests": said, "limits": dict(said)} if said else {}
+            amounts["ephemeral-storage"] = quantities.exact_bytes(self.ephemeral_storage)
+        return {"requests": amounts, "limits": dict(amounts)} if amounts else {}
 
 
-def refuse_too_little_memory(memory: int) -> None:
-    """Raise StepResourcesError where a step could not even start in so many bytes."""
+def check_memory(memory: int) -> None:
+    """Raise StepResourcesError where a step cannot start with this memory, in bytes."""
     if memory < SMALLEST_MEMORY:
         raise StepResourcesError(
-            f"memory: {quantities.exact_bytes(memory)} is too little: a step takes about "
-            f"{quantities.exact_bytes(SMALLEST_MEMORY)} before its own code runs, so it would be "
-            "killed at once. Give it more than that, such as 192Mi"
+            f"memory: {quantities.exact_bytes(memory)} is too little. A step uses about "
+            f"{quantities.exact_bytes(SMALLEST_MEMORY)} before its own code runs. Request at least "
+            f"{quantities.exact_bytes(SUGGESTED_MEMORY)}"
         )
 
 
@@ -157,7 +162,7 @@ def _quantity(given: Mapping[str, Any], name: str) -> Decimal | None:
     except QuantityError as error:
         raise StepResourcesError(f"{name}: {error}") from error
     if not amount:
-        raise StepResourcesError(f"{name}: {given[name]!r} is nothing; leave it out or give some")
+        raise StepResourcesError(f"{name}: {given[name]!r} is zero. Request more, or leave it out")
     return amount
 
 
@@ -174,7 +179,7 @@ def _seconds(given: Mapping[str, Any], name: str) -> int | None:
         )
     if not seconds:
         raise StepResourcesError(
-            f"{name}: {value!r} is no length of time; give hours, minutes and seconds such as "
+            f"{name}: {value!r} is not a valid duration. Use hours, minutes and seconds such as "
             "1h30m, 20m or 90s, or a number of seconds"
         )
     return seconds
@@ -185,5 +190,7 @@ def _count(given: Mapping[str, Any], name: str) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise StepResourcesError(f"{name}: {value!r} is no whole number; give 0 or more")
+        raise StepResourcesError(
+            f"{name}: {value!r} is not a valid count. Use a whole number, 0 or more"
+        )
     return value

@@ -11,11 +11,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from dagster_k8s.client import DagsterKubernetesClient
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from bulkhead import names
+from bulkhead.dagster_compat import DagsterKubernetesClient
 from bulkhead.kube import quantities
 from bulkhead.kube.jobs import HTTP_NOT_FOUND, CascadingClient
 from bulkhead.kube.pods import StepPod
@@ -107,7 +107,7 @@ class StepJobs:
         By itself it tries again after 1, 2, 4 … 60 s. A Job that changes is looked at a second
         later. https://kubernetes.io/docs/concepts/workloads/controllers/job/
         """
-        path = f"/metadata/annotations/{names.NUDGE_ANNOTATION.replace('/', '~1')}"
+        path = f"/metadata/annotations/{names.RETRIGGERED_ANNOTATION.replace('/', '~1')}"
         self._patch(job_name, path, str(int(time.time())), "could not be nudged")
 
     def adopt(self, job_name: str) -> None:

@@ -1,4 +1,4 @@
-"""What a step's container has used, as its own cgroup tells: version 2, else version 1.
+"""What a step's container has used, read from its own cgroup (version 2 or 1).
 
 https://docs.kernel.org/admin-guide/cgroup-v2.html#memory-interface-files and
 https://docs.kernel.org/admin-guide/cgroup-v1/memory.html
@@ -16,63 +16,63 @@ from typing import Final
 _ROOT: Final = Path("/sys/fs/cgroup")
 _SAMPLES_PER_SECOND: Final = 10
 
-# After an answer the limit is higher, or there was no room: neither calls for another at once.
-_ASK_SECONDS: Final = 0.5
+# After an answer the limit is higher, or there was no room. Another request at once is of no use.
+_REQUEST_SECONDS: Final = 0.5
 
-# Version 1 says "no limit" with the largest number of pages that it can count.
+# In version 1 "no limit" is the largest number of pages that can be counted.
 _NO_LIMIT_V1: Final = 2**60
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Figures of one container since it started; None where this machine does not tell."""
+    """Figures of one container since it started; None where its cgroup does not have them."""
 
     peak_memory: int | None
-    """Bytes that could not have been taken away: what was used, less what is only cache."""
+    """Bytes; the largest working set, which is the used memory without inactive page cache."""
     memory_limit: int | None
     """Bytes."""
     cpu_seconds: float | None
     oom_kills: int
-    """Processes of this container that the kernel ended for want of memory."""
+    """Processes of this container that the kernel OOM-killed."""
 
 
 class UsageMeter:
-    """Looks at the container's memory ten times a second, for its peak and for its growth.
+    """Samples the container's memory ten times a second, for its peak and for its growth.
 
-    The kernel's own peak counts the page cache too, which grows up to the limit with every file
-    that is read and tells nothing of what a step needs. A look costs some 50 µs.
+    The kernel's own peak includes the page cache. The cache grows up to the limit with every file
+    that is read, and does not show what a step needs. A sample costs about 50 µs.
 
-    Near the limit, and where a step may grow, more is asked for: when less than a quarter is left,
-    or less than what was taken in the last second.
+    Where a step may grow, more memory is requested near the limit: when less than a quarter of it
+    is left, or less than what was allocated in the last second.
     """
 
     def __init__(self, root: Path = _ROOT, grow: Callable[[], int | None] | None = None) -> None:
-        """Prepare to read the cgroup that is mounted at `root`.
+        """Prepare to sample the cgroup that is mounted at `root`.
 
         Args:
-            root: of the container's own cgroup.
-            grow: asks for more memory and returns the limit by then in bytes, or None where there
-                is no more; None where the step may not grow.
+            root: mount point of the container's own cgroup.
+            grow: requests more memory and returns the limit after that in bytes, or None where it
+                cannot grow; None where the step may not grow.
         """
         self._cgroup = _cgroup(root)
         self._grow = grow
         self._peak = 0
-        self._next_ask = 0.0
+        self._next_request = 0.0
         self._recent: deque[int] = deque(maxlen=_SAMPLES_PER_SECOND)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="usage", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start to sample."""
         if self._cgroup:
             self._thread.start()
 
     def stop(self) -> Usage:
-        """End, and return what was used until now."""
+        """Stop to sample, and return what was used until now."""
         self._stop.set()
         if not self._cgroup:
             return Usage(None, None, None, 0)
-        self._look()
+        self._take_sample()
         return Usage(
             peak_memory=self._peak or None,
             memory_limit=self._cgroup.memory_limit(),
@@ -82,18 +82,18 @@ class UsageMeter:
 
     def _sample(self) -> None:
         while not self._stop.wait(1 / _SAMPLES_PER_SECOND):
-            used = self._look()
-            if self._grow and time.monotonic() >= self._next_ask and self._is_near_limit(used):
-                self._next_ask = math.inf
-                # Beside the looks: an answer may take seconds, and the peak come meanwhile.
-                threading.Thread(target=self._ask, args=[self._grow], daemon=True).start()
+            used = self._take_sample()
+            if self._grow and time.monotonic() >= self._next_request and self._is_near_limit(used):
+                self._next_request = math.inf
+                # In a thread of its own: an answer may take seconds, and the peak may be then.
+                threading.Thread(target=self._request, args=[self._grow], daemon=True).start()
 
-    def _ask(self, grow: Callable[[], int | None]) -> None:
+    def _request(self, grow: Callable[[], int | None]) -> None:
         if grow() is None:
             self._grow = None
-        self._next_ask = time.monotonic() + _ASK_SECONDS
+        self._next_request = time.monotonic() + _REQUEST_SECONDS
 
-    def _look(self) -> int:
+    def _take_sample(self) -> int:
         used = (self._cgroup and self._cgroup.working_set()) or 0
         self._peak = max(self._peak, used)
         self._recent.append(used)

@@ -1,10 +1,12 @@
-"""The process of a step's pod: runs the one step and reports what it used.
+"""The process of a step's pod: it runs one step and reports what the step used.
 
-It does what `dagster api execute_step` does and differs in five things. It has a supervisor, so
-that nothing of what it prints is lost. It imports no more than a step needs: neither the command
-line nor anything of Kubernetes. It keeps its connections to the database. It tells the step's own
-retries from repetitions that were the executor's doing. And a step that the cluster ends is not
-failed here: the run judges it, and has it repeated.
+It does what `dagster api execute_step` does, with five differences:
+
+- It has a supervisor, so that no output is lost.
+- It imports only what a step needs: not the command line, and nothing of Kubernetes.
+- It keeps its connections to the database.
+- It tells the step's own retries from those that the executor decided on.
+- It does not report a failure when the cluster ends the step. The run judges it, and retries it.
 """
 
 import base64
@@ -20,23 +22,22 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from bulkhead import names
 from bulkhead.steps import growth_channel, supervisor
-from bulkhead.steps.put_off import put_off, put_off_init
+from bulkhead.steps.deferred_imports import defer, defer_init
 from bulkhead.steps.usage import Usage, UsageMeter
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance, DagsterRun
-    from dagster._core.execution.plan.state import KnownExecutionState
-    from dagster._core.instance import InstanceRef
-    from dagster._grpc.types import ExecuteStepArgs
+
+    from bulkhead.dagster_compat import ExecuteStepArgs, InstanceRef, KnownExecutionState
 
 COMMAND: Final = ["python", "-m", "bulkhead.steps.worker"]
-"""What a step's pod runs; its arguments come as `DAGSTER_COMPRESSED_EXECUTE_STEP_ARGS`."""
+"""The command of a step's pod. Its arguments are in `DAGSTER_COMPRESSED_EXECUTE_STEP_ARGS`."""
 
-REPEATS_ENV: Final = "BULKHEAD_STEP_REPEATS"
-"""How many of the attempts before were the executor's own doing."""
+PLATFORM_RETRIES_ENV: Final = "BULKHEAD_PLATFORM_RETRIES"
+"""How many of the earlier attempts the executor decided to retry."""
 
 USAGE_KEYS: Final = ("peak_memory", "memory_limit", "cpu_seconds")
-"""Metadata keys of the event in which a step says what it used: bytes, bytes, seconds."""
+"""Metadata keys of the event in which a step reports what it used: bytes, bytes, seconds."""
 
 _ARGUMENTS_ENV: Final = "DAGSTER_COMPRESSED_EXECUTE_STEP_ARGS"
 _MOST_CONNECTIONS: Final = 2
@@ -45,16 +46,17 @@ _TERMINATED: Final = 143  # 128 and SIGTERM
 
 def main() -> None:
     """Run the step that the environment names, and end the process."""
-    # What is imported stays; to look through it for garbage again and again takes a quarter of the
-    # CPU time of a start (0.80 instead of 1.06 s, medians of 4 in turns).
+    # Imported modules stay. Collecting garbage among them takes a quarter of the CPU time of a
+    # start (0.80 s without, 1.06 s with; medians of 4 in turns).
     gc.disable()
     supervisor.begin()
-    # Before anything else is loaded: that takes most of the memory of a small step.
-    meter = UsageMeter(grow=growth_channel.ask_for_more if growth_channel.may_ask() else None)
+    # First, because imports take most of the memory of a small step.
+    grow = growth_channel.request_memory if growth_channel.is_available() else None
+    meter = UsageMeter(grow=grow)
     meter.start()
     provide_instance_settings()
 
-    from dagster._utils.interrupts import capture_interrupts, setup_interrupt_handlers
+    from bulkhead.dagster_compat import capture_interrupts, setup_interrupt_handlers
 
     setup_interrupt_handlers()
     with capture_interrupts():
@@ -62,9 +64,9 @@ def main() -> None:
 
 
 def provide_instance_settings() -> None:
-    """Put `dagster.yaml` where `DagsterInstance.get()` and Dagster's commands look for it.
+    """Write `dagster.yaml` where `DagsterInstance.get()` and Dagster's commands find it.
 
-    This process itself needs none: its instance comes with its arguments. The team's code may.
+    This process does not need it, because its arguments describe the instance. The team's code may.
     """
     settings = os.environ.pop(names.INSTANCE_SETTINGS_ENV, None)
     if settings is None:
@@ -81,23 +83,25 @@ def provide_instance_settings() -> None:
 def open_instance(ref: "InstanceRef") -> "DagsterInstance":
     """Return the instance that `ref` describes, with connections that are kept.
 
-    Its storages, which are imported here, import nothing that a step has no use for.
+    The modules of its storages are imported here, without the packages that a step never uses.
     """
     from dagster import DagsterInstance
 
     from bulkhead.steps.connections import keep_connections
 
-    put_off_init("dagster._daemon")
-    with put_off("alembic"):
+    defer_init("dagster._daemon")
+    with defer("alembic"):
         instance = DagsterInstance.from_ref(ref)
         keep_connections(instance, _MOST_CONNECTIONS)
     return instance
 
 
 def _run(meter: UsageMeter) -> int:
-    from dagster._core.errors import DagsterExecutionInterruptedError
-    from dagster._grpc.types import ExecuteStepArgs
-    from dagster._serdes import deserialize_value
+    from bulkhead.dagster_compat import (
+        DagsterExecutionInterruptedError,
+        ExecuteStepArgs,
+        deserialize_value,
+    )
 
     packed = base64.b64decode(os.environ[_ARGUMENTS_ENV])
     args = deserialize_value(zlib.decompress(packed).decode(), ExecuteStepArgs)
@@ -105,14 +109,14 @@ def _run(meter: UsageMeter) -> int:
     with open_instance(cast("Any", args.instance_ref)) as instance:
         run = instance.get_run_by_id(args.run_id)
         if run is None:
-            sys.stderr.write(f"run {args.run_id} is not known any more: it was deleted\n")
+            sys.stderr.write(f"Run {args.run_id} was deleted, so its step is not run.\n")
             return 1
         try:
-            with _ended_steps_left_to_the_run(instance, args.run_id):
+            with _interrupts_left_to_the_run(instance, args.run_id):
                 _execute(args, instance, run, step_key)
         except (KeyboardInterrupt, DagsterExecutionInterruptedError):
             instance.report_engine_event(
-                "The step's process was told to end", run, step_key=step_key
+                "The step's process was told to stop (SIGTERM).", run, step_key=step_key
             )
             return _TERMINATED
         finally:
@@ -123,13 +127,15 @@ def _run(meter: UsageMeter) -> int:
 def _execute(
     args: "ExecuteStepArgs", instance: "DagsterInstance", run: "DagsterRun", step_key: str
 ) -> None:
-    """Do what `dagster._cli.api` does for a step, and with an error that is not the code's."""
-    from dagster import DagsterEvent, MetadataValue
-    from dagster._core.errors import DagsterExecutionInterruptedError
-    from dagster._core.events import EngineEventData
-    from dagster._core.execution.context_creation_job import create_context_free_log_manager
-    from dagster._core.storage.dagster_run import DagsterRunStatus
-    from dagster._utils.error import serializable_error_info_from_exc_info
+    """Do what `dagster._cli.api` does for a step, also where the framework itself fails."""
+    from dagster import DagsterEvent, DagsterRunStatus, MetadataValue
+
+    from bulkhead.dagster_compat import (
+        DagsterExecutionInterruptedError,
+        EngineEventData,
+        create_context_free_log_manager,
+        serializable_error_info_from_exc_info,
+    )
 
     location = run.remote_job_origin.location_name if run.remote_job_origin else None
     instance.inject_env_vars(location)
@@ -142,7 +148,7 @@ def _execute(
     )
     if run.is_finished or run.status == DagsterRunStatus.CANCELING:
         instance.report_engine_event(
-            f"Step {step_key} is not run: its run is {run.status.value} by now",
+            f"Step {step_key} is not run, because its run is {run.status.value}.",
             run,
             step_key=step_key,
         )
@@ -167,15 +173,15 @@ def _execute(
 def _is_first_of_its_attempt(
     args: "ExecuteStepArgs", instance: "DagsterInstance", run: "DagsterRun", step_key: str
 ) -> bool:
-    """Say whether this attempt at the step has not begun elsewhere: no code runs twice for one."""
+    """Return whether this attempt has not started elsewhere. Code runs once for each attempt."""
     before = _known_state(args).get_retry_state().get_attempt_count(step_key)
     stats = instance.get_run_step_stats(run.run_id, step_keys=[step_key])
-    begun = sum(each.attempts or 0 for each in stats)
-    if begun <= before:
+    started = sum(each.attempts or 0 for each in stats)
+    if started <= before:
         return True
     instance.report_engine_event(
-        f"Attempt {before + 1} at step {step_key} has begun before, so it is not run here: the "
-        "cluster has started a second pod for it",
+        f"Attempt {before + 1} at step {step_key} is not run here, because it has already started "
+        "in another pod. The cluster created a second pod for it.",
         run,
         step_key=step_key,
     )
@@ -183,8 +189,11 @@ def _is_first_of_its_attempt(
 
 
 def _run_plan(args: "ExecuteStepArgs", instance: "DagsterInstance", run: "DagsterRun") -> None:
-    from dagster._core.execution.api import create_execution_plan, execute_plan_iterator
-    from dagster._utils.hosted_user_process import recon_job_from_origin
+    from bulkhead.dagster_compat import (
+        create_execution_plan,
+        execute_plan_iterator,
+        recon_job_from_origin,
+    )
 
     load_data = None
     if run.has_repository_load_data:
@@ -203,7 +212,7 @@ def _run_plan(args: "ExecuteStepArgs", instance: "DagsterInstance", run: "Dagste
         job,
         run_config=run.run_config,
         step_keys_to_execute=list(args.step_keys_to_execute or []),
-        known_state=_without_repeats(args),
+        known_state=_own_retries_only(args),
         repository_load_data=load_data,
     )
     gc.freeze()
@@ -223,37 +232,38 @@ def _known_state(args: "ExecuteStepArgs") -> "KnownExecutionState":
     return cast("KnownExecutionState", args.known_state)
 
 
-def _without_repeats(args: "ExecuteStepArgs") -> "KnownExecutionState":
-    """Return the state in which only the step's own retries count as attempts before."""
+def _own_retries_only(args: "ExecuteStepArgs") -> "KnownExecutionState":
+    """Return the state in which only the step's own retries count as earlier attempts."""
     state = _known_state(args)
-    repeats = int(os.environ.get(REPEATS_ENV, "0"))
+    platform_retries = int(os.environ.get(PLATFORM_RETRIES_ENV, "0"))
     (step_key,) = cast("list[str]", args.step_keys_to_execute)
     attempts = dict(state.previous_retry_attempts or {})
-    attempts[step_key] = max(attempts.get(step_key, 0) - repeats, 0)
+    attempts[step_key] = max(attempts.get(step_key, 0) - platform_retries, 0)
     return state._replace(previous_retry_attempts=attempts)
 
 
 @contextmanager
-def _ended_steps_left_to_the_run(instance: "DagsterInstance", run_id: str) -> Generator[None]:
-    """Keep a step that is told to end from calling itself failed.
+def _interrupts_left_to_the_run(instance: "DagsterInstance", run_id: str) -> Generator[None]:
+    """Keep a step that is told to stop from reporting a failure.
 
-    Dagster would write a failure; but the pod may have been evicted or its node be drained, and
-    then the step is to be repeated. A run that is being cancelled is another thing.
+    Dagster would write a failure. But the pod may have been evicted, or its node drained, and then
+    the run retries the step. A run that is being cancelled does get the failure.
     """
-    from dagster._core.execution.plan.objects import ErrorSource, StepFailureData
-    from dagster._core.storage.dagster_run import DagsterRunStatus
+    from dagster import DagsterRunStatus
+
+    from bulkhead.dagster_compat import ErrorSource, StepFailureData
 
     handle = instance.handle_new_event
 
-    def handle_unless_ended(event: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Dagster's own
-        said = event.dagster_event and event.dagster_event.event_specific_data
-        if isinstance(said, StepFailureData) and said.error_source == ErrorSource.INTERRUPT:
+    def handle_unless_interrupted(event: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Dagster's own
+        data = event.dagster_event and event.dagster_event.event_specific_data
+        if isinstance(data, StepFailureData) and data.error_source == ErrorSource.INTERRUPT:
             run = instance.get_run_by_id(run_id)
             if run and run.status == DagsterRunStatus.STARTED:
                 return None
         return handle(event, **kwargs)
 
-    instance.handle_new_event = handle_unless_ended
+    instance.handle_new_event = handle_unless_interrupted
     try:
         yield
     finally:
@@ -261,21 +271,15 @@ def _ended_steps_left_to_the_run(instance: "DagsterInstance", run_id: str) -> Ge
 
 
 def _report(usage: Usage, instance: "DagsterInstance", run: "DagsterRun", step_key: str) -> None:
-    """Write down what the step used; a step is not failed for want of these figures."""
+    """Report what the step used. A step does not fail because this report does."""
     from dagster import DagsterError
-    from dagster._core.events import EngineEventData
     from sqlalchemy.exc import SQLAlchemyError
 
-    from bulkhead.kube.quantities import readable_bytes
+    from bulkhead.dagster_compat import EngineEventData
+    from bulkhead.steps import sentences
 
     if usage.peak_memory is None or usage.cpu_seconds is None:
         return
-    of_limit = f" of {readable_bytes(usage.memory_limit)}" if usage.memory_limit else ""
-    killed = (
-        f" The kernel ended {usage.oom_kills} of its processes for want of memory."
-        if usage.oom_kills
-        else ""
-    )
     metadata: dict[str, Any] = {
         "peak_memory": usage.peak_memory,
         "cpu_seconds": round(usage.cpu_seconds, 3),
@@ -284,14 +288,13 @@ def _report(usage: Usage, instance: "DagsterInstance", run: "DagsterRun", step_k
     }
     try:
         instance.report_engine_event(
-            f"Step {step_key} used {readable_bytes(usage.peak_memory)}{of_limit} of memory and "
-            f"{usage.cpu_seconds:.1f} s of CPU.{killed}",
+            sentences.of_usage(step_key, usage),
             run,
             EngineEventData(metadata=metadata),
             step_key=step_key,
         )
     except (DagsterError, SQLAlchemyError, OSError) as error:
-        sys.stderr.write(f"what step {step_key} used could not be written down: {error}\n")
+        sys.stderr.write(f"The usage of step {step_key} could not be reported: {error}\n")
 
 
 if __name__ == "__main__":

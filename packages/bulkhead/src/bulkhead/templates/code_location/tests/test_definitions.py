@@ -50,10 +50,10 @@ def test_a_source_that_does_not_exist_is_refused_by_its_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(resources.SOURCE, "cloud")
-    with pytest.raises(ValueError, match="'cloud'; it may be sample or folder"):
+    with pytest.raises(ValueError, match="'cloud'; it must be sample or folder"):
         resources.order_source()
 
 
 def test_a_folder_without_a_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no \.csv file is there"):
+    with pytest.raises(FileNotFoundError, match=r"contains no \.csv file"):
         resources.FolderOrders(folder=str(tmp_path)).read()

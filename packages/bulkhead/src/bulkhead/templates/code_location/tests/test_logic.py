@@ -30,18 +30,21 @@ def test_a_day_without_an_order_is_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("day,product\n", "orders.csv has no column units"),
-        ("day,product,units\n2024-05-06,lamp,1\nsoon,lamp,1\n", "line 3, column day: 'soon'"),
+        (
+            "day,product,units\n2024-05-06,lamp,1\nsoon,lamp,1\n",
+            "line 3, column day: 'soon' is not a valid date",
+        ),
         ("day,product,units\n2024-05-06,lamp,-1\n", "line 2, column units: '-1'"),
         ("day,product,units\n2024-05-06,lamp\n", "line 2, column units: ''"),
     ],
 )
 def test_a_file_that_can_not_be_used_is_refused_by_line_and_column(
-    tmp_path: Path, text: str, said: str
+    tmp_path: Path, text: str, message: str
 ) -> None:
     file = tmp_path / "orders.csv"
     file.write_text(text)
-    with pytest.raises(logic.InvalidOrdersError, match=said):
+    with pytest.raises(logic.InvalidOrdersError, match=message):
         logic.read_orders(file)

@@ -1,1 +1,1 @@
-"""Orders, and how many units a day they add up to."""
+"""Orders, and the number of units ordered on each day."""

@@ -1,4 +1,4 @@
-"""The assets, a check, and the job that makes them all anew."""
+"""The assets, a check, and the job that materializes all of them."""
 
 from datetime import date
 
@@ -12,7 +12,7 @@ from .resources import OrderSource
 
 @dg.asset
 def orders(source: OrderSource) -> dg.MaterializeResult[list[logic.Order]]:
-    """Every order that the source has."""
+    """All orders of the source."""
     found = source.read()
     return dg.MaterializeResult(value=found, metadata={"dagster/row_count": len(found)})
 
@@ -24,10 +24,10 @@ def no_day_is_missing(orders: list[logic.Order]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(passed=not missing, metadata={"missing": missing})
 
 
-# What the step of this asset needs. It begins with 256Mi and may grow to 1Gi.
+# The resources of this asset's step. Its memory starts at 256Mi and can grow to 1Gi.
 @dg.asset(op_tags=step_resources(memory="256Mi", max_memory="1Gi", cpu="500m", timeout="10m"))
 def units_per_day(orders: list[logic.Order]) -> dg.MaterializeResult[dict[date, int]]:
-    """How many units were ordered on each day."""
+    """The number of units ordered on each day."""
     units = logic.units_per_day(orders)
     busiest = max(units, key=lambda day: units[day]).isoformat() if units else "none"
     return dg.MaterializeResult(value=units, metadata={"days": len(units), "busiest day": busiest})

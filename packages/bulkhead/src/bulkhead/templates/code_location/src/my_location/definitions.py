@@ -1,4 +1,4 @@
-"""What this code location offers to Dagster; it only assembles."""
+"""The definitions that Dagster loads from this code location."""
 
 import dagster as dg
 

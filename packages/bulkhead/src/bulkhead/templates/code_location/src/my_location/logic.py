@@ -1,4 +1,4 @@
-"""What the assets compute. Nothing here knows of Dagster, so a test calls it as it is."""
+"""What the assets compute. It does not import Dagster, so that tests can call it directly."""
 
 import csv
 from collections import Counter
@@ -11,7 +11,7 @@ COLUMNS = ("day", "product", "units")
 
 
 class Order(NamedTuple):
-    """How many units of a product were ordered on a day."""
+    """An order: units of a product on a day."""
 
     day: date
     product: str
@@ -19,14 +19,14 @@ class Order(NamedTuple):
 
 
 class InvalidOrdersError(ValueError):
-    """A file of orders can't be used; `str()` says where, and what was expected there."""
+    """A file of orders is not valid; `str()` gives the line, the column and what is expected."""
 
 
 def read_orders(path: Path) -> list[Order]:
     """Read a CSV file with the columns day, product and units.
 
     Raises:
-        InvalidOrdersError: a column is missing, or a cell does not hold what it must.
+        InvalidOrdersError: A column is missing, or the value of a cell is not valid.
     """
     with path.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
@@ -34,14 +34,14 @@ def read_orders(path: Path) -> list[Order]:
         for column in COLUMNS:
             if column not in header:
                 raise InvalidOrdersError(
-                    f"{path.name} has no column {column}; its first line is {','.join(header)!r} "
-                    f"and must name {', '.join(COLUMNS)}"
+                    f"{path.name} has no column {column}: its first line is {','.join(header)!r}, "
+                    f"but it must contain {', '.join(COLUMNS)}"
                 )
         return [_order(row, f"{path.name}, line {rows.line_num}") for row in rows]
 
 
 def units_per_day(orders: Iterable[Order]) -> dict[date, int]:
-    """Return how many units were ordered on each day, the earliest first."""
+    """Return the number of units ordered on each day, the earliest day first."""
     units: Counter[date] = Counter()
     for order in orders:
         units[order.day] += order.units
@@ -49,7 +49,7 @@ def units_per_day(orders: Iterable[Order]) -> dict[date, int]:
 
 
 def missing_days(orders: Iterable[Order]) -> list[date]:
-    """Return the days without an order between the first and the last that has one."""
+    """Return the days without an order between the first and the last order."""
     days = {order.day for order in orders}
     if not days:
         return []
@@ -64,10 +64,10 @@ def _order(row: dict[str, str | None], where: str) -> Order:
         parsed = date.fromisoformat(day)
     except ValueError as error:
         raise InvalidOrdersError(
-            f"{where}, column day: {day!r} is no day; write it like 2024-05-31"
+            f"{where}, column day: {day!r} is not a valid date; write it as in 2024-05-31"
         ) from error
     if not units.isdecimal():
         raise InvalidOrdersError(
-            f"{where}, column units: {units!r} is no whole number; give 0 or more"
+            f"{where}, column units: {units!r} is not a valid number of units; write 0 or more"
         )
     return Order(parsed, product, int(units))

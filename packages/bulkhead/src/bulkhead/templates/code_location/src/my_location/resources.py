@@ -1,4 +1,4 @@
-"""Where orders come from. An environment variable chooses, so the code is the same everywhere."""
+"""The sources of orders. An environment variable selects one; the code is the same everywhere."""
 
 import os
 from abc import ABC, abstractmethod
@@ -9,16 +9,16 @@ import dagster as dg
 from . import logic
 
 SOURCE = "MY_LOCATION_SOURCE"
-"""Environment variable: `sample` (what is meant where it is not set) or `folder`."""
+"""Environment variable: `sample` (the default) or `folder`."""
 
 FOLDER = "MY_LOCATION_FOLDER"
-"""Environment variable: the folder with the CSV files of the source `folder`."""
+"""Environment variable: the folder with the CSV files, for the source `folder`."""
 
 SAMPLE = Path(__file__).with_name("orders.csv")
 
 
 class OrderSource(dg.ConfigurableResource, ABC):
-    """Something that orders can be read from."""
+    """A source of orders."""
 
     @abstractmethod
     def read(self) -> list[logic.Order]:
@@ -26,44 +26,44 @@ class OrderSource(dg.ConfigurableResource, ABC):
 
 
 class SampleOrders(OrderSource):
-    """The orders that come with this code."""
+    """The sample orders that are part of this code."""
 
     def read(self) -> list[logic.Order]:
-        """Return two weeks of orders."""
+        """Return the orders of two weeks."""
         return logic.read_orders(SAMPLE)
 
 
 class FolderOrders(OrderSource):
-    """The orders in every CSV file of a folder."""
+    """The orders in all CSV files of a folder."""
 
     folder: str
 
     def read(self) -> list[logic.Order]:
-        """Return the orders of all files, in the order of the files' names.
+        """Return the orders of all files, sorted by file name.
 
         Raises:
-            FileNotFoundError: the folder holds no such file.
+            FileNotFoundError: The folder contains no CSV file.
         """
         files = sorted(Path(self.folder).glob("[!.]*.csv"))
         if not files:
             raise FileNotFoundError(
-                f"{FOLDER} is {self.folder!r}, and no .csv file is there; put one there, or "
-                f"set {SOURCE} to sample"
+                f"{FOLDER} is {self.folder!r}, which contains no .csv file. Put one there, or set "
+                f"{SOURCE} to sample."
             )
         return [order for file in files for order in logic.read_orders(file)]
 
 
 def order_source() -> OrderSource:
-    """Return the source that the environment chooses.
+    """Return the source that the environment variable selects.
 
     Raises:
-        ValueError: it chooses one that does not exist.
+        ValueError: There is no such source.
     """
-    chosen = os.environ.get(SOURCE, "sample")
-    if chosen == "sample":
+    source = os.environ.get(SOURCE, "sample")
+    if source == "sample":
         return SampleOrders()
-    if chosen == "folder":
+    if source == "folder":
         return FolderOrders(folder=dg.EnvVar(FOLDER))
     raise ValueError(
-        f"{SOURCE} is {chosen!r}; it may be sample or folder. On the cluster, values.yaml sets it."
+        f"{SOURCE} is {source!r}; it must be sample or folder. On the cluster, values.yaml sets it."
     )

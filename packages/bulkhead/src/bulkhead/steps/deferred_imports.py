@@ -1,8 +1,8 @@
-"""Packages that hardly any step uses, imported when they are used and not by who might use them.
+"""Imports packages when they are first used, and not when another package mentions them.
 
 Dagster's storages import alembic, to migrate their tables, and all daemons, for the type of their
-heartbeats: a fifth of the time in which a step imports Dagster. In a step's pod no daemon runs, and
-nothing is migrated unless the step's code makes an instance of its own.
+heartbeats. That is a fifth of the time in which a step imports Dagster. In a step's pod no daemon
+runs, and nothing is migrated unless the code of the step creates an instance of its own.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from typing import Any
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds a module without content for every module of a package, until one of them is needed."""
+    """Finds an empty module for every module of a package, until one of them is used."""
 
     def __init__(self, package: str) -> None:
         self._package = package
@@ -33,14 +33,14 @@ class _Finder(MetaPathFinder, Loader):
         return _Module(self, spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing is in it."""
+        """Leave the module empty."""
 
     def begin(self) -> None:
-        """Go before all who would find the real package."""
+        """Take precedence over the finders of the real package."""
         sys.meta_path.insert(0, self)
 
     def end(self) -> None:
-        """Let the real package be found from now on; may be called again."""
+        """Let the real package be found from now on. May be called more than once."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
             for name in [name for name in sys.modules if self._is_of_package(name)]:
@@ -51,7 +51,7 @@ class _Finder(MetaPathFinder, Loader):
 
 
 class _Module(ModuleType):
-    """A module in which every name is found."""
+    """A module that has every name."""
 
     def __init__(self, finder: _Finder, name: str) -> None:
         super().__init__(name)
@@ -64,14 +64,14 @@ class _Module(ModuleType):
 
 
 class _Name:
-    """Stands for a function or class, whose module is imported once it is called or looked at."""
+    """Stands for a function or class. Its module is imported when it is called or inspected."""
 
     def __init__(self, finder: _Finder, module: str, name: str) -> None:
         self._finder = finder
         self._module = module
         self._name = name
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the real one has
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the real one
         return self._real()(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the same
@@ -83,11 +83,11 @@ class _Name:
 
 
 @contextmanager
-def put_off(package: str) -> Generator[None]:
-    """Let what is imported from a package within be imported when it is used.
+def defer(package: str) -> Generator[None]:
+    """Defer imports from a package that are made within this context until they are used.
 
-    Whoever imports the package afterwards gets it as it is, and so does everybody where it has been
-    imported before.
+    Imports after the context get the real package. If the package has been imported before, nothing
+    is deferred.
     """
     if package in sys.modules:
         yield
@@ -101,33 +101,33 @@ def put_off(package: str) -> Generator[None]:
 
 
 class _Package(ModuleType):
-    """A package that is loaded once something is looked for that only its `__init__` has."""
+    """A package whose `__init__` runs when a name is needed that only `__init__` has."""
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the real one has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as the real one
         object.__setattr__(self, "__class__", ModuleType)
         loader = self.__spec__ and self.__spec__.loader
-        assert loader  # noqa: S101 - it was made with one
+        assert loader  # noqa: S101 - it was created with one
         loader.exec_module(self)
         return getattr(self, name)
 
 
-def put_off_init(package: str) -> None:
-    """Let modules of a package be imported from now on without what its `__init__` imports.
+def defer_init(package: str) -> None:
+    """Let modules of a package be imported from now on without running its `__init__`.
 
-    That is done when something is looked for in the package itself. Nothing changes where the
+    Its `__init__` runs when a name of the package itself is needed. Nothing changes where the
     package has been imported before.
 
     Raises:
-        ModuleNotFoundError: the package's own parent is not there.
+        ModuleNotFoundError: the parent of the package does not exist.
     """
     spec = None if package in sys.modules else importlib.util.find_spec(package)
     if spec is None:
         return
-    put_off_package = _Package(package)
-    put_off_package.__spec__ = spec
-    put_off_package.__path__ = list(spec.submodule_search_locations or ())
-    put_off_package.__file__ = spec.origin
-    put_off_package.__package__ = package
-    sys.modules[package] = put_off_package
+    deferred = _Package(package)
+    deferred.__spec__ = spec
+    deferred.__path__ = list(spec.submodule_search_locations or ())
+    deferred.__file__ = spec.origin
+    deferred.__package__ = package
+    sys.modules[package] = deferred
     parent, _, name = package.rpartition(".")
-    setattr(sys.modules[parent], name, put_off_package)
+    setattr(sys.modules[parent], name, deferred)

@@ -11,7 +11,7 @@ from packages.bulkhead.tests.postgresql_server import Database
 
 
 def said(code: str) -> str:
-    begin = "import sys\nfrom bulkhead.steps.put_off import put_off, put_off_init\n"
+    begin = "import sys\nfrom bulkhead.steps.deferred_imports import defer, defer_init\n"
     done = subprocess.run(
         [sys.executable, "-c", begin + code], check=True, capture_output=True, text=True
     )
@@ -20,7 +20,7 @@ def said(code: str) -> str:
 
 def test_dagsters_storages_are_imported_without_alembic() -> None:
     code = """
-with put_off("alembic"):
+with defer("alembic"):
     import dagster_postgres
 print(sorted(name for name in sys.modules if name.startswith("alembic")))
 """
@@ -30,7 +30,7 @@ print(sorted(name for name in sys.modules if name.startswith("alembic")))
 def test_code_of_the_step_gets_the_whole_of_it() -> None:
     code = """
 before = list(sys.meta_path)
-with put_off("alembic"):
+with defer("alembic"):
     import dagster_postgres
 import alembic
 from alembic.config import Config
@@ -42,7 +42,7 @@ print(alembic.__version__ and Config.__module__, before[0] is sys.meta_path[0])
 def test_an_instance_that_makes_its_own_tables_has_it_when_it_needs_it() -> None:
     code = """
 import dagster as dg
-with put_off("alembic"):
+with defer("alembic"):
     import dagster_postgres
 from dagster._core.test_utils import create_run_for_test
 with dg.DagsterInstance.ephemeral() as instance:
@@ -55,12 +55,12 @@ with dg.DagsterInstance.ephemeral() as instance:
 
 def test_what_is_used_meanwhile_is_imported_then() -> None:
     code = """
-with put_off("alembic"):
+with defer("alembic"):
     from alembic import command
     from alembic.config import Config
     print(type(Config()).__module__, command.stamp.__module__)
     from alembic.script import ScriptDirectory
-print(ScriptDirectory.__module__, any("put_off" in repr(finder) for finder in sys.meta_path))
+print(ScriptDirectory.__module__, any("deferred" in repr(finder) for finder in sys.meta_path))
 """
     assert said(code).splitlines() == [
         "alembic.config alembic.command",
@@ -71,7 +71,7 @@ print(ScriptDirectory.__module__, any("put_off" in repr(finder) for finder in sy
 def test_what_was_imported_before_stays() -> None:
     code = """
 import alembic
-with put_off("alembic"):
+with defer("alembic"):
     import alembic.config
 print(alembic.config.Config.__module__)
 """
@@ -103,10 +103,10 @@ with open_instance(deserialize_value({ref!r})) as instance:
     assert said(code) == "0 True"
 
 
-def test_a_package_whose_init_was_put_off_is_whole_for_who_imports_it() -> None:
+def test_a_package_whose_init_was_deferred_is_whole_for_later_imports() -> None:
     code = """
 import dagster
-put_off_init("dagster._daemon")
+defer_init("dagster._daemon")
 import dagster._daemon.types
 print("dagster._daemon.controller" in sys.modules)
 from dagster._daemon import DaemonHeartbeat, SensorDaemon
@@ -120,7 +120,7 @@ def test_a_package_that_was_imported_before_stays() -> None:
     code = """
 import dagster._daemon
 before = dagster._daemon
-put_off_init("dagster._daemon")
+defer_init("dagster._daemon")
 print(dagster._daemon is before is sys.modules["dagster._daemon"])
 """
     assert said(code) == "True"

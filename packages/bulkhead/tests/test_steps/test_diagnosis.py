@@ -1,20 +1,21 @@
-"""What became of a step's pod, told from pods as the API of Kubernetes 1.34 gives them.
+"""What became of a step, read from pods as the API of Kubernetes 1.34 gives them.
 
 The objects in `fixtures/` are trimmed. `record_fixtures.py` took them from a real cluster, but for
 node_shut_down, as its docstring says. Names, times and loads that another recording would change
 are not repeated here, but for one message.
 """
 
-import copy
 import datetime as dt
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from bulkhead.kube.pods import IMAGE_REASONS, START_REASONS, StepPod
-from bulkhead.steps import verdicts
+from bulkhead.kube.quantities import MIB
+from bulkhead.steps import diagnosis, reports, sentences
 from bulkhead.steps.verdicts import Cause, Verdict
 
 FIXTURES = Path(__file__).with_name("fixtures")
@@ -25,8 +26,8 @@ NOT_FOUND = (
 )
 
 
-class Told(NamedTuple):
-    """A pod, and what is said of it."""
+class Case(NamedTuple):
+    """A pod, and the sentence about it."""
 
     pod: str
     cause: Cause
@@ -44,78 +45,78 @@ def pod(name: str, *, is_gone: bool = False) -> StepPod:
     return StepPod(load(name), is_gone=is_gone)
 
 
-def ended(pod: StepPod, attempt: int = 1) -> Verdict:
+def ended(pod: StepPod) -> Verdict:
     assert pod.is_over
-    return verdicts.of_ended_pod(pod, pod.step_key, attempt)
+    return diagnosis.of_ended_pod(pod, pod.step_key)
 
 
 def waiting(pod: StepPod) -> Verdict | None:
     assert not pod.is_over
-    return verdicts.of_waiting_pod(pod, pod.step_key, 1)
+    return diagnosis.of_waiting_pod(pod, pod.step_key)
 
 
 # --- Ends of the step's own making ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "told",
+    "case",
     [
-        Told(
+        Case(
             "oom_killed",
             Cause.OUT_OF_MEMORY,
-            "Step eat_memory was killed for memory: it used all of its 256Mi.",
+            "Step eat_memory ran out of memory (OOM-killed): its limit is 256Mi.",
         ),
-        Told(
+        Case(
             "exit_code_3",
             Cause.EXIT_CODE,
-            "The process of step exit_3 ended with exit code 3 before the step was done.",
+            "The process of step exit_3 exited with code 3 before the step finished.",
         ),
-        Told("segfault", Cause.SIGNAL, "Step crash was ended by SIGSEGV (signal 11)."),
-        Told(
+        Case("segfault", Cause.SIGNAL, "Step crash was terminated by SIGSEGV (signal 11)."),
+        Case(
             "exit_code_0",
             Cause.SILENT,
-            "The process of step leave ended with exit code 0 before the step was done, and "
-            "without a word about it: something in the code ended it (os._exit, exec).",
+            "The process of step leave exited with code 0 before the step finished, and reported "
+            "no result. Code in the step may call os._exit or exec.",
         ),
-        Told(
+        Case(
             "evicted_for_own_storage",
             Cause.STORAGE,
-            "Step write_much was ended because it wrote more to its file system than its limit of "
-            "64Mi: Pod ephemeral local storage usage exceeds the total limit of containers 64Mi. "
-            "Give it more with step_resources(ephemeral_storage=…), or let it write less.",
+            "Step write_much exceeded its ephemeral storage limit of 64Mi: Pod ephemeral local "
+            "storage usage exceeds the total limit of containers 64Mi. Request more with "
+            "step_resources(ephemeral_storage=…), or write less.",
         ),
-        Told(
+        Case(
             "deadline_exceeded",
             Cause.DEADLINE,
-            "Step dawdle was ended after its time limit of 5s. Give it more with "
-            "step_resources(timeout=…), or less to do.",
+            "Step dawdle exceeded its time limit of 5s. Raise it with step_resources(timeout=…), "
+            "or do less in the step.",
         ),
-        Told(
+        Case(
             "start_error",
             Cause.CANNOT_START,
-            "The container of step no_python can't be started: failed to create containerd task: "
-            "failed to create shim task: OCI runtime create failed: runc create failed: unable to "
-            'start container process: exec: "python-of-another-image": executable file not found '
-            "in $PATH.",
+            "The container of step no_python cannot start (StartError): failed to create "
+            "containerd task: failed to create shim task: OCI runtime create failed: runc create "
+            'failed: unable to start container process: exec: "python-of-another-image": '
+            "executable file not found in $PATH.",
         ),
     ],
     ids=str,
 )
 def test_an_end_of_the_steps_own_making_is_told_and_not_blamed_on_the_cluster(
-    told: Told,
+    case: Case,
 ) -> None:
-    verdict = ended(pod(told.pod))
-    assert (verdict.cause, verdict.sentence) == (told.cause, told.sentence)
-    assert not told.cause.is_infrastructure
+    verdict = ended(pod(case.pod))
+    assert (verdict.cause, sentences.of_verdict(verdict)) == (case.cause, case.sentence)
+    assert not case.cause.is_infrastructure
 
 
 # --- Ends that the cluster brought about ----------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "told",
+    "case",
     [
-        Told(
+        Case(
             "evicted_for_node_pressure",
             Cause.EVICTED,
             # With its loads, so that all of what the kubelet says is seen to reach people.
@@ -123,75 +124,75 @@ def test_an_end_of_the_steps_own_making_is_told_and_not_blamed_on_the_cluster(
             "memory. Threshold quantity: 25023749402, available: 23288728Ki. Container dagster was "
             "using 197852Ki, request is 64Mi, has larger consumption of memory.",
         ),
-        Told(
+        Case(
             "drained",
             Cause.EVICTED,
             "Step on_drained_node was evicted from node bulkhead-worker: Eviction API: evicting.",
         ),
-        Told(
+        Case(
             "turned_away",
             Cause.EVICTED,
-            "Node bulkhead-worker turned the pod of step late_comer away (OutOfmemory): "
+            "Node bulkhead-worker rejected the pod of step late_comer (OutOfmemory): "
             f"{load('turned_away')['status']['message']}.",
         ),
-        Told(
+        Case(
             "preempted",
             Cause.PREEMPTED,
-            "Step low_priority had to make room on node bulkhead-worker for a pod of higher "
-            "priority: default-scheduler: preempting to accommodate a higher priority pod.",
+            "Step low_priority was preempted on node bulkhead-worker by a pod of higher priority: "
+            "default-scheduler: preempting to accommodate a higher priority pod.",
         ),
-        Told(
+        Case(
             "tainted_node",
             Cause.NODE_LOST,
             "Step on_tainted_node lost its node bulkhead-worker. Taint manager: deleting due to "
             "NoExecute taint.",
         ),
-        Told(
+        Case(
             "node_removed",
             Cause.NODE_LOST,
             "Step on_removed_node lost its node bulkhead-worker. PodGC: node no longer exists.",
         ),
-        Told(
+        Case(
             "node_shut_down",
             Cause.NODE_LOST,
             "Step on_leaving_node lost its node bulkhead-worker. Pod was terminated in response "
             "to imminent node shutdown.",
         ),
-        Told(
+        Case(
             "node_restarted",
             Cause.NODE_LOST,
             "The container of step interrupted was gone when its node came back: no reason is "
             "given.",
         ),
-        Told(
+        Case(
             "container_lost",
             Cause.NODE_LOST,
             "The container of step interrupted was gone when its node came back: The container "
             "could not be located when the pod was terminated.",
         ),
-        Told(
+        Case(
             "deleted_by_a_person",
             Cause.DELETED,
-            "Somebody deleted the pod of step deleted, "
-            f"{load('deleted_by_a_person')['metadata']['name']}.",
+            "The pod of step deleted, "
+            f"{load('deleted_by_a_person')['metadata']['name']}, was deleted.",
         ),
     ],
     ids=str,
 )
 def test_an_end_that_the_cluster_brought_about_is_told_as_one_and_uses_up_no_retries(
-    told: Told,
+    case: Case,
 ) -> None:
-    verdict = ended(pod(told.pod))
-    assert (verdict.cause, verdict.sentence) == (told.cause, told.sentence)
-    assert told.cause.is_infrastructure
-    assert not told.cause.is_before_start
+    verdict = ended(pod(case.pod))
+    assert (verdict.cause, sentences.of_verdict(verdict)) == (case.cause, case.sentence)
+    assert case.cause.is_infrastructure
+    assert not case.cause.is_before_start
 
 
 def test_a_pod_that_vanished_while_it_ran_was_deleted() -> None:
     verdict = ended(pod("running", is_gone=True))
     assert verdict.cause is Cause.DELETED
-    assert verdict.facts["node"] == "bulkhead-worker"
-    assert "exit_code" not in verdict.facts
+    assert verdict.node == "bulkhead-worker"
+    assert verdict.exit_code is None
 
 
 def test_a_pod_that_vanished_with_its_silent_node_went_with_the_node() -> None:
@@ -233,7 +234,7 @@ def test_each_way_of_writing_too_much_is_the_steps_own_doing(message: str) -> No
     value["status"]["message"] = message
     verdict = ended(StepPod(value))
     assert verdict.cause is Cause.STORAGE
-    assert message.strip() in verdict.sentence
+    assert message.strip() in sentences.of_verdict(verdict)
 
 
 def test_a_node_whose_disk_is_full_is_not_the_steps_own_doing() -> None:
@@ -247,7 +248,7 @@ def test_a_node_whose_disk_is_full_is_not_the_steps_own_doing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "said"),
+    ("code", "name"),
     [
         (137, "SIGKILL (signal 9)"),
         (134, "SIGABRT (signal 6)"),
@@ -257,13 +258,13 @@ def test_a_node_whose_disk_is_full_is_not_the_steps_own_doing() -> None:
         (192, "SIGRTMAX (signal 64)"),
     ],
 )
-def test_a_signal_is_called_by_its_name(code: int, said: str) -> None:
+def test_a_signal_is_called_by_its_name(code: int, name: str) -> None:
     value = load("exit_code_3")
     value["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = code
     verdict = ended(StepPod(value))
     assert verdict.cause is Cause.SIGNAL
-    assert verdict.sentence == f"Step exit_3 was ended by {said}."
-    assert verdict.facts["signal"] == said
+    assert sentences.of_verdict(verdict) == f"Step exit_3 was terminated by {name}."
+    assert verdict.signal == code - 128
 
 
 @pytest.mark.parametrize("code", [1, 127, 128, 193, 255])
@@ -272,22 +273,18 @@ def test_an_exit_code_that_stands_for_no_signal_is_one(code: int) -> None:
     value["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] = code
     verdict = ended(StepPod(value))
     assert verdict.cause is Cause.EXIT_CODE
-    assert f"ended with exit code {code} before" in verdict.sentence
+    assert f"exited with code {code} before" in sentences.of_verdict(verdict)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"), [(45, "45s"), (60, "1m"), (5400, "1h30m"), (90061, "25h1m1s")]
+    ("seconds", "text"), [(45, "45s"), (60, "1m"), (5400, "1h30m"), (90061, "25h1m1s")]
 )
-def test_a_deadline_is_told_as_it_is_written(seconds: int, said: str) -> None:
+def test_a_deadline_is_written_as_step_resources_accepts_it(seconds: int, text: str) -> None:
     value = load("deadline_exceeded")
     value["spec"]["activeDeadlineSeconds"] = seconds
     verdict = ended(StepPod(value))
-    assert f"after its time limit of {said}. " in verdict.sentence
-    assert verdict.facts["limit_seconds"] == seconds
-    of_job = verdicts.of_job_deadline(pod("deleted_by_a_person"), "dawdle", 2, seconds)
-    assert of_job.cause is Cause.DEADLINE
-    assert of_job.sentence == f"Step dawdle was ended after its time limit of {said} (of its Job)."
-    assert of_job.facts["limit_seconds"] == seconds
+    assert f"exceeded its time limit of {text}. " in sentences.of_verdict(verdict)
+    assert verdict.time_limit == seconds
 
 
 def test_a_pod_that_failed_without_any_reason_says_so() -> None:
@@ -295,36 +292,44 @@ def test_a_pod_that_failed_without_any_reason_says_so() -> None:
     del value["status"]["reason"], value["status"]["message"]
     verdict = ended(StepPod(value))
     assert verdict.cause is Cause.EXIT_CODE
-    assert verdict.sentence == "The pod of step late_comer failed: no reason is given."
+    assert sentences.of_verdict(verdict) == "The pod of step late_comer failed: no reason is given."
 
 
 # --- The run's own pod ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "text"),
     [
         (
             "oom_killed",
             (
-                "was killed for memory: it used all of its 256Mi, which the platform admin sets in "
+                "ran out of memory (OOM-killed): its limit is 256Mi, set by the platform admin in "
                 "runLauncher.resources"
             ),
         ),
         ("drained", "was evicted from node bulkhead-worker"),
-        ("preempted", "had to make room on node bulkhead-worker for a pod of higher priority"),
+        ("preempted", "was preempted on node bulkhead-worker"),
         ("node_removed", "lost its node bulkhead-worker"),
-        ("deleted_by_a_person", "was deleted by somebody"),
-        ("segfault", "was ended by SIGSEGV (signal 11)"),
-        ("exit_code_3", "ended with exit code 3"),
-        ("deadline_exceeded", "is over (DeadlineExceeded)"),
-        ("exit_code_0", "is over (EndedWithoutResult)"),
+        ("deleted_by_a_person", "was deleted"),
+        ("segfault", "was terminated by SIGSEGV (signal 11)"),
+        ("exit_code_3", "exited with code 3"),
+        ("deadline_exceeded", "ended (DeadlineExceeded)"),
+        ("exit_code_0", "ended (EndedWithoutResult)"),
     ],
 )
-def test_the_end_of_a_runs_own_pod_is_told_by_the_same_causes(name: str, said: str) -> None:
-    of_run, of_step = verdicts.of_run_pod(pod(name)), ended(pod(name))
-    assert of_run.sentence == f"The run's own pod {pod(name).name} {said}."
-    assert (of_run.cause, of_run.facts) == (of_step.cause, of_step.facts)
+def test_the_end_of_a_runs_own_pod_has_the_same_causes(name: str, text: str) -> None:
+    verdict = diagnosis.of_ended_pod(pod(name), "")
+    assert verdict.cause is ended(pod(name)).cause
+    assert sentences.of_run_pod(verdict) == f"The run's own pod {pod(name).name} {text}."
+
+
+def test_a_run_pod_without_a_limit_names_no_limit() -> None:
+    value = load("oom_killed")
+    value["spec"]["containers"][0]["resources"] = {}
+    del value["status"]["containerStatuses"][0]["resources"]
+    sentence = sentences.of_run_pod(diagnosis.of_ended_pod(StepPod(value), ""))
+    assert sentence.endswith(" ran out of memory (OOM-killed).")
 
 
 # --- What a machine reads -------------------------------------------------------------------------
@@ -335,7 +340,8 @@ def test_the_facts_of_an_end_are_all_that_is_known() -> None:
     value["metadata"]["name"] = "dagster-step-1a4d16fbf7fa5502ac7cc59783e05259-znwgd"
     terminated = value["status"]["containerStatuses"][0]["state"]["terminated"]
     terminated |= {"startedAt": "2026-11-25T00:02:23Z", "finishedAt": "2026-11-25T00:02:28Z"}
-    assert ended(StepPod(value), attempt=3).facts == {
+    assert reports.metadata(replace(ended(StepPod(value)), attempt=3)) == {
+        "cause": "OutOfMemory",
         "attempt": 3,
         "pod": "dagster-step-1a4d16fbf7fa5502ac7cc59783e05259-znwgd",
         "namespace": "bulkhead-fixtures",
@@ -350,14 +356,14 @@ def test_the_facts_of_an_end_are_all_that_is_known() -> None:
 
 
 def test_facts_that_are_not_known_are_left_out() -> None:
-    facts = ended(pod("container_lost")).facts
-    assert {"seconds", "container_finished_at"}.isdisjoint(facts)
-    assert None not in facts.values()
+    metadata = reports.metadata(ended(pod("container_lost")))
+    assert {"seconds", "container_finished_at"}.isdisjoint(metadata)
+    assert None not in metadata.values()
 
 
 def test_a_container_that_never_ran_has_not_run_since_1970() -> None:
     never_ran = pod("start_error")
-    assert "seconds" not in ended(never_ran).facts
+    assert ended(never_ran).elapsed is None
     assert not never_ran.has_started
     assert ended(never_ran).cause.is_before_start
 
@@ -367,99 +373,93 @@ def test_the_limit_of_a_step_that_grew_is_the_one_in_force() -> None:
     value["spec"]["containers"][0]["resources"]["limits"]["memory"] = "1Gi"  # asked for, not given
     value["status"]["containerStatuses"][0]["resources"]["limits"]["memory"] = "512Mi"
     verdict = ended(StepPod(value))
-    assert verdict.sentence == "Step eat_memory was killed for memory: it used all of its 512Mi."
-    assert verdict.facts["memory_limit"] == "512Mi"
+    assert sentences.of_verdict(verdict) == (
+        "Step eat_memory ran out of memory (OOM-killed): its limit is 512Mi."
+    )
+    assert verdict.memory_limit == 512 * MIB
 
 
 def test_a_kubelet_that_does_not_tell_the_limit_in_force_leaves_the_one_asked_for() -> None:
     value = load("oom_killed")
     del value["status"]["containerStatuses"][0]["resources"]
-    assert ended(StepPod(value)).facts["memory_limit"] == "256Mi"
+    assert ended(StepPod(value)).memory_limit == 256 * MIB
 
 
-def test_a_step_without_a_limit_took_more_than_there_was() -> None:
+def test_a_step_without_a_limit_has_filled_its_node() -> None:
     value = load("oom_killed")
     value["spec"]["containers"][0]["resources"] = {}
     del value["status"]["containerStatuses"][0]["resources"]
     verdict = ended(StepPod(value))
-    assert verdict.sentence == (
-        "Step eat_memory was killed for memory: it used more memory than there was."
+    assert sentences.of_verdict(verdict) == (
+        "Step eat_memory ran out of memory (OOM-killed): it has no limit, and its node is full."
     )
-    assert "memory_limit" not in verdict.facts
-
-
-def test_a_verdict_can_be_added_to_and_stays_as_it_was() -> None:
-    verdict = ended(pod("exit_code_3"))
-    before = copy.deepcopy(verdict)
-    more = verdict.and_then("It has waited 9 s.", waited=9).with_facts(last_lines="bye")
-    assert more.sentence == f"{verdict.sentence} It has waited 9 s."
-    assert more.facts == {**verdict.facts, "waited": 9, "last_lines": "bye"}
-    assert verdict == before
+    assert verdict.memory_limit is None
 
 
 # --- Steps that wait ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    "told",
+    "case",
     [
-        Told(
+        Case(
             "unschedulable",
             Cause.UNSCHEDULABLE,
-            "Step too_large finds no node: 0/2 nodes are available: 2 Insufficient memory. no new "
-            "claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not "
+            "No node can run step too_large: 0/2 nodes are available: 2 Insufficient memory. no "
+            "new claims to deallocate, preemption: 0/2 nodes are available: 2 Preemption is not "
             "helpful for scheduling.",
         ),
-        Told(
+        Case(
             "image_not_found",
             Cause.IMAGE,
-            "The image of step no_image, registry.example/hello:never-pushed, can't be pulled: "
+            "The image of step no_image, registry.example/hello:never-pushed, cannot be pulled: "
             f"{NOT_FOUND}.",
         ),
-        Told(
+        Case(
             "image_pull_back_off",
             Cause.IMAGE,
-            "The image of step no_image, registry.example/hello:never-pushed, can't be pulled: "
+            "The image of step no_image, registry.example/hello:never-pushed, cannot be pulled: "
             'Back-off pulling image "registry.example/hello:never-pushed": ErrImagePull: '
             f"{NOT_FOUND}.",
         ),
-        Told(
+        Case(
             "image_name_invalid",
             Cause.IMAGE,
-            "The image of step bad_image, Hello:latest, can't be pulled: Failed to apply default "
+            "The image of step bad_image, Hello:latest, cannot be pulled: Failed to apply default "
             'image tag "Hello:latest": couldn\'t parse image name "Hello:latest": invalid '
             "reference format: repository name (library/Hello) must be lowercase.",
         ),
-        Told(
+        Case(
             "secret_missing",
             Cause.CANNOT_START,
-            "The container of step no_secret can't be started (CreateContainerConfigError): "
+            "The container of step no_secret cannot start (CreateContainerConfigError): "
             'secret "bulkhead-database" not found.',
         ),
     ],
     ids=str,
 )
-def test_what_a_step_waits_for_before_its_start_is_told(told: Told) -> None:
-    verdict = waiting(pod(told.pod))
+def test_what_a_step_waits_for_before_its_start_is_told(case: Case) -> None:
+    verdict = waiting(pod(case.pod))
     assert verdict
-    assert (verdict.cause, verdict.sentence) == (told.cause, told.sentence)
-    assert told.cause.is_before_start
-    assert not told.cause.is_infrastructure
-    assert not pod(told.pod).has_started
+    assert (verdict.cause, sentences.of_verdict(verdict)) == (case.cause, case.sentence)
+    assert case.cause.is_before_start
+    assert not case.cause.is_infrastructure
+    assert not pod(case.pod).has_started
 
 
-def test_a_step_that_finds_no_node_says_how_much_it_asked_for() -> None:
+def test_a_step_that_finds_no_node_says_how_much_it_requests() -> None:
     verdict = waiting(pod("unschedulable"))
     assert verdict
-    assert verdict.facts["memory_asked"] == "512Gi"
-    assert verdict.facts["cpu_asked"] == "500m"
-    assert "node" not in verdict.facts
+    metadata = reports.metadata(verdict)
+    assert metadata["memory_requested"] == "512Gi"
+    assert metadata["cpu_requested"] == "500m"
+    assert "node" not in metadata
 
 
 def test_an_image_is_a_fact_of_the_pull_that_failed() -> None:
     verdict = waiting(pod("image_not_found"))
     assert verdict
-    assert verdict.facts["image"] == "registry.example/hello:never-pushed"
+    assert verdict.image == "registry.example/hello:never-pushed"
 
 
 @pytest.mark.parametrize(
@@ -499,7 +499,7 @@ def test_no_reason_of_the_kubelet_for_which_a_pod_would_wait_for_ever_is_missing
         verdict = waiting(StepPod(value))
         assert verdict
         assert verdict.cause is cause
-        assert reason in verdict.sentence
+        assert reason in sentences.of_verdict(verdict)
 
 
 @pytest.mark.parametrize("reason", ["ContainerCreating", "PodInitializing"])
@@ -509,7 +509,7 @@ def test_a_container_that_is_being_made_may_never_start(reason: str) -> None:
     verdict = waiting(StepPod(value))
     assert verdict
     assert verdict.cause is Cause.NEVER_STARTED
-    assert f"does not get beyond {reason}." in verdict.sentence
+    assert f"is still {reason}." in sentences.of_verdict(verdict)
 
 
 def test_a_pod_that_has_only_just_been_made_waits_for_nothing() -> None:
@@ -541,10 +541,10 @@ def test_a_step_on_a_node_that_has_gone_silent_is_not_over_for_it_may_still_run(
     verdict = waiting(silent)
     assert verdict
     assert verdict.cause is Cause.NODE_SILENT
-    assert verdict.sentence == (
-        "Node bulkhead-worker of step on_silent_node has stopped answering, so the step may still "
-        "run there. It is not repeated before the node is back or removed from the cluster: it "
-        "would run twice."
+    assert sentences.of_verdict(verdict) == (
+        "Node bulkhead-worker of step on_silent_node does not respond, so the step may still run "
+        "there. It is not retried until the node responds or is removed from the cluster; "
+        "otherwise it could run twice."
     )
     assert not verdict.cause.is_infrastructure
 
@@ -586,8 +586,8 @@ def test_an_init_container_that_fails_is_named() -> None:
             {"name": "unpack", "state": {"terminated": {"exitCode": 2}}},
         ],
     }
-    verdict = verdicts.of_ended_pod(StepPod(value), "train", 1)
+    verdict = diagnosis.of_ended_pod(StepPod(value), "train")
     assert verdict.cause is Cause.CANNOT_START
-    assert verdict.sentence == (
-        "The init container unpack of step train ended with exit code 2, so the step was not begun."
+    assert sentences.of_verdict(verdict) == (
+        "The init container unpack of step train exited with code 2, so the step did not start."
     )

@@ -1,0 +1,428 @@
+"""Every name that Bulkhead takes from Dagster without a promise that it stays.
+
+Dagster promises to keep what `dagster`, `dagster_k8s`, `dagster_postgres` and `dagster_aws.s3`
+export. Bulkhead needs more: names below `dagster._core` and its siblings, and modules inside of the
+integrations. All of them are named here and nowhere else, so that a new version of Dagster is
+checked in one place. The linter refuses them in other modules.
+
+A name is imported when somebody imports it from here, and its module with it. So a step's pod never
+imports what only a run's pod needs.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, cast
+
+if TYPE_CHECKING:
+    from dagster import DagsterEvent, ExecutorDefinition
+    from dagster._core.definitions.executor_definition import (
+        IN_PROC_CONFIG as IN_PROC_CONFIG,
+    )
+    from dagster._core.definitions.executor_definition import (
+        MULTI_PROC_CONFIG as MULTI_PROC_CONFIG,
+    )
+    from dagster._core.definitions.executor_definition import (
+        ExecutorRequirement as ExecutorRequirement,
+    )
+    from dagster._core.definitions.executor_definition import (
+        in_process_executor as in_process_executor,
+    )
+    from dagster._core.definitions.executor_definition import (
+        multiple_process_executor_requirements as multiple_process_executor_requirements,
+    )
+    from dagster._core.definitions.reconstruct import (
+        repository_def_from_target_def as repository_def_from_target_def,
+    )
+    from dagster._core.errors import (
+        DagsterExecutionInterruptedError as DagsterExecutionInterruptedError,
+    )
+    from dagster._core.event_api import (
+        EventLogCursor as EventLogCursor,
+    )
+    from dagster._core.events import (
+        EngineEventData as EngineEventData,
+    )
+    from dagster._core.execution.api import (
+        create_execution_plan as create_execution_plan,
+    )
+    from dagster._core.execution.api import (
+        execute_plan_iterator as execute_plan_iterator,
+    )
+    from dagster._core.execution.context.system import (
+        IStepContext as IStepContext,
+    )
+    from dagster._core.execution.context_creation_job import (
+        create_context_free_log_manager as create_context_free_log_manager,
+    )
+    from dagster._core.execution.plan.objects import (
+        ErrorSource as ErrorSource,
+    )
+    from dagster._core.execution.plan.objects import (
+        StepFailureData as StepFailureData,
+    )
+    from dagster._core.execution.plan.objects import (
+        StepRetryData as StepRetryData,
+    )
+    from dagster._core.execution.plan.objects import (
+        UserFailureData as UserFailureData,
+    )
+    from dagster._core.execution.plan.state import (
+        KnownExecutionState as KnownExecutionState,
+    )
+    from dagster._core.execution.retries import (
+        RetryMode as RetryMode,
+    )
+    from dagster._core.execution.retries import (
+        get_retries_config as get_retries_config,
+    )
+    from dagster._core.execution.step_dependency_config import (
+        StepDependencyConfig as StepDependencyConfig,
+    )
+    from dagster._core.execution.step_dependency_config import (
+        get_step_dependency_config_field as get_step_dependency_config_field,
+    )
+    from dagster._core.execution.tags import (
+        get_tag_concurrency_limits_config as get_tag_concurrency_limits_config,
+    )
+    from dagster._core.executor.base import (
+        Executor as Executor,
+    )
+    from dagster._core.executor.step_delegating import (
+        CheckStepHealthResult as CheckStepHealthResult,
+    )
+    from dagster._core.executor.step_delegating import (
+        StepDelegatingExecutor as StepDelegatingExecutor,
+    )
+    from dagster._core.executor.step_delegating import (
+        StepHandlerContext as StepHandlerContext,
+    )
+    from dagster._core.instance.ref import (
+        InstanceRef as InstanceRef,
+    )
+    from dagster._core.launcher import (
+        CheckRunHealthResult as CheckRunHealthResult,
+    )
+    from dagster._core.launcher import (
+        LaunchRunContext as LaunchRunContext,
+    )
+    from dagster._core.launcher import (
+        ResumeRunContext as ResumeRunContext,
+    )
+    from dagster._core.launcher import (
+        RunLauncher as RunLauncher,
+    )
+    from dagster._core.launcher import (
+        WorkerStatus as WorkerStatus,
+    )
+    from dagster._core.remote_origin import (
+        GrpcServerCodeLocationOrigin as GrpcServerCodeLocationOrigin,
+    )
+    from dagster._core.storage.cloud_storage_compute_log_manager import (
+        CloudStorageComputeLogManager as CloudStorageComputeLogManager,
+    )
+    from dagster._core.storage.cloud_storage_compute_log_manager import (
+        PollingComputeLogSubscriptionManager as PollingComputeLogSubscriptionManager,
+    )
+    from dagster._core.storage.compute_log_manager import (
+        CapturedLogContext as CapturedLogContext,
+    )
+    from dagster._core.storage.compute_log_manager import (
+        CapturedLogSubscription as CapturedLogSubscription,
+    )
+    from dagster._core.storage.compute_log_manager import (
+        ComputeIOType as ComputeIOType,
+    )
+    from dagster._core.storage.event_log.schema import (
+        SqlEventLogStorageMetadata as SqlEventLogStorageMetadata,
+    )
+    from dagster._core.storage.local_compute_log_manager import (
+        IO_TYPE_EXTENSION as IO_TYPE_EXTENSION,
+    )
+    from dagster._core.storage.local_compute_log_manager import (
+        LocalComputeLogManager as LocalComputeLogManager,
+    )
+    from dagster._core.storage.runs.schema import (
+        RunStorageSqlMetadata as RunStorageSqlMetadata,
+    )
+    from dagster._core.storage.schedules.schema import (
+        ScheduleStorageSqlMetadata as ScheduleStorageSqlMetadata,
+    )
+    from dagster._core.storage.sql import (
+        run_alembic_upgrade as run_alembic_upgrade,
+    )
+    from dagster._core.storage.sql import (
+        stamp_alembic_rev as stamp_alembic_rev,
+    )
+    from dagster._core.workspace.autodiscovery import (
+        LOAD_ALL_ASSETS as LOAD_ALL_ASSETS,
+    )
+    from dagster._core.workspace.autodiscovery import (
+        loadable_targets_from_loaded_module as loadable_targets_from_loaded_module,
+    )
+    from dagster._grpc.types import (
+        ExecuteStepArgs as ExecuteStepArgs,
+    )
+    from dagster._serdes import (
+        ConfigurableClass as ConfigurableClass,
+    )
+    from dagster._serdes import (
+        ConfigurableClassData as ConfigurableClassData,
+    )
+    from dagster._serdes import (
+        deserialize_value as deserialize_value,
+    )
+    from dagster._utils import (
+        alter_sys_path as alter_sys_path,
+    )
+    from dagster._utils import (
+        ensure_file as ensure_file,
+    )
+    from dagster._utils import (
+        touch_file as touch_file,
+    )
+    from dagster._utils.error import (
+        serializable_error_info_from_exc_info as serializable_error_info_from_exc_info,
+    )
+    from dagster._utils.hosted_user_process import (
+        recon_job_from_origin as recon_job_from_origin,
+    )
+    from dagster._utils.interrupts import (
+        capture_interrupts as capture_interrupts,
+    )
+    from dagster._utils.interrupts import (
+        setup_interrupt_handlers as setup_interrupt_handlers,
+    )
+    from dagster.components.definitions import (
+        LazyDefinitions as LazyDefinitions,
+    )
+    from dagster_k8s.client import (
+        DagsterKubernetesClient as DagsterKubernetesClient,
+    )
+    from dagster_k8s.container_context import (
+        K8sContainerContext as K8sContainerContext,
+    )
+    from dagster_k8s.executor import (
+        K8sStepHandler as K8sStepHandler,
+    )
+    from dagster_k8s.job import (
+        K8sConfigMergeBehavior as K8sConfigMergeBehavior,
+    )
+    from dagster_k8s.job import (
+        UserDefinedDagsterK8sConfig as UserDefinedDagsterK8sConfig,
+    )
+    from dagster_k8s.job import (
+        construct_dagster_k8s_job as construct_dagster_k8s_job,
+    )
+    from dagster_k8s.job import (
+        get_k8s_job_name as get_k8s_job_name,
+    )
+    from dagster_k8s.job import (
+        get_user_defined_k8s_config as get_user_defined_k8s_config,
+    )
+    from dagster_postgres.run_storage import (
+        run_storage as run_storage,
+    )
+    from dagster_postgres.utils import (
+        pg_alembic_config as pg_alembic_config,
+    )
+    from dagster_shared.error import (
+        SerializableErrorInfo as SerializableErrorInfo,
+    )
+    from dagster_shared.seven import (
+        import_module_from_path as import_module_from_path,
+    )
+
+SUPPORTED_VERSIONS: Final = "dagster>=1.12,<1.14"
+"""The versions in which all of these names are known to exist and to mean the same."""
+
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "dagster._core.definitions.executor_definition": (
+        "ExecutorRequirement",
+        "IN_PROC_CONFIG",
+        "MULTI_PROC_CONFIG",
+        "in_process_executor",
+        "multiple_process_executor_requirements",
+    ),
+    "dagster._core.definitions.reconstruct": ("repository_def_from_target_def",),
+    "dagster._core.errors": ("DagsterExecutionInterruptedError",),
+    "dagster._core.event_api": ("EventLogCursor",),
+    "dagster._core.events": ("EngineEventData",),
+    "dagster._core.execution.api": (
+        "create_execution_plan",
+        "execute_plan_iterator",
+    ),
+    "dagster._core.execution.context.system": ("IStepContext",),
+    "dagster._core.execution.context_creation_job": ("create_context_free_log_manager",),
+    "dagster._core.execution.plan.objects": (
+        "ErrorSource",
+        "StepFailureData",
+        "StepRetryData",
+        "UserFailureData",
+    ),
+    "dagster._core.execution.plan.state": ("KnownExecutionState",),
+    "dagster._core.execution.retries": (
+        "RetryMode",
+        "get_retries_config",
+    ),
+    "dagster._core.execution.step_dependency_config": (
+        "StepDependencyConfig",
+        "get_step_dependency_config_field",
+    ),
+    "dagster._core.execution.tags": ("get_tag_concurrency_limits_config",),
+    "dagster._core.executor.base": ("Executor",),
+    "dagster._core.executor.step_delegating": (
+        "CheckStepHealthResult",
+        "StepDelegatingExecutor",
+        "StepHandlerContext",
+    ),
+    "dagster._core.instance.ref": ("InstanceRef",),
+    "dagster._core.launcher": (
+        "CheckRunHealthResult",
+        "LaunchRunContext",
+        "ResumeRunContext",
+        "RunLauncher",
+        "WorkerStatus",
+    ),
+    "dagster._core.remote_origin": ("GrpcServerCodeLocationOrigin",),
+    "dagster._core.storage.cloud_storage_compute_log_manager": (
+        "CloudStorageComputeLogManager",
+        "PollingComputeLogSubscriptionManager",
+    ),
+    "dagster._core.storage.compute_log_manager": (
+        "CapturedLogContext",
+        "CapturedLogSubscription",
+        "ComputeIOType",
+    ),
+    "dagster._core.storage.event_log.schema": ("SqlEventLogStorageMetadata",),
+    "dagster._core.storage.local_compute_log_manager": (
+        "IO_TYPE_EXTENSION",
+        "LocalComputeLogManager",
+    ),
+    "dagster._core.storage.runs.schema": ("RunStorageSqlMetadata",),
+    "dagster._core.storage.schedules.schema": ("ScheduleStorageSqlMetadata",),
+    "dagster._core.storage.sql": (
+        "run_alembic_upgrade",
+        "stamp_alembic_rev",
+    ),
+    "dagster._core.workspace.autodiscovery": (
+        "LOAD_ALL_ASSETS",
+        "loadable_targets_from_loaded_module",
+    ),
+    "dagster._grpc.types": ("ExecuteStepArgs",),
+    "dagster._serdes": (
+        "ConfigurableClass",
+        "ConfigurableClassData",
+        "deserialize_value",
+    ),
+    "dagster._utils": (
+        "alter_sys_path",
+        "ensure_file",
+        "touch_file",
+    ),
+    "dagster._utils.error": ("serializable_error_info_from_exc_info",),
+    "dagster._utils.hosted_user_process": ("recon_job_from_origin",),
+    "dagster._utils.interrupts": (
+        "capture_interrupts",
+        "setup_interrupt_handlers",
+    ),
+    "dagster.components.definitions": ("LazyDefinitions",),
+    "dagster_k8s.client": ("DagsterKubernetesClient",),
+    "dagster_k8s.container_context": ("K8sContainerContext",),
+    "dagster_k8s.executor": ("K8sStepHandler",),
+    "dagster_k8s.job": (
+        "K8sConfigMergeBehavior",
+        "UserDefinedDagsterK8sConfig",
+        "construct_dagster_k8s_job",
+        "get_k8s_job_name",
+        "get_user_defined_k8s_config",
+    ),
+    "dagster_postgres.run_storage": ("run_storage",),
+    "dagster_postgres.utils": ("pg_alembic_config",),
+    "dagster_shared.error": ("SerializableErrorInfo",),
+    "dagster_shared.seven": ("import_module_from_path",),
+}
+
+_MODULES: Final = {name: module for module, names in _NAMES.items() for name in names}
+
+
+class DagsterVersionError(ImportError):
+    """The installed Dagster lacks a name that Bulkhead needs."""
+
+    def __init__(self, missing: str) -> None:
+        """Say what is missing, which version is installed and which ones work."""
+        import dagster
+
+        super().__init__(
+            f"Dagster {dagster.__version__} has no {missing}, which Bulkhead needs. Bulkhead "
+            f"supports {SUPPORTED_VERSIONS}: pin one of these in the lock of the image, or install "
+            "a newer Bulkhead."
+        )
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - types are declared above
+    """Import a name from where Dagster keeps it.
+
+    Raises:
+        DagsterVersionError: this version of Dagster does not have it.
+    """
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        value = getattr(importlib.import_module(module), name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        if isinstance(error, ModuleNotFoundError) and not f"{module}.".startswith(f"{error.name}."):
+            raise  # something that Dagster itself imports is missing
+        raise DagsterVersionError(f"{module}.{name}") from error
+    globals()[name] = value
+    return value
+
+
+def set_default_executor(definition: "ExecutorDefinition") -> None:
+    """Make `definition` the executor of all jobs of this process that name none.
+
+    Dagster has no setting for it. Every job without an executor reads this variable when it is
+    used.
+
+    Raises:
+        DagsterVersionError: this version of Dagster keeps its default executor elsewhere.
+    """
+    from dagster._core.definitions import job_definition
+
+    if not hasattr(job_definition, "DEFAULT_EXECUTOR_DEF"):
+        raise DagsterVersionError(f"{job_definition.__name__}.DEFAULT_EXECUTOR_DEF")
+    job_definition.DEFAULT_EXECUTOR_DEF = definition
+
+
+def set_engine(storage: Any, engine: Any) -> None:  # noqa: ANN401 - untyped there
+    """Let a storage of dagster_postgres use another SQLAlchemy engine than its own.
+
+    Raises:
+        DagsterVersionError: this version of dagster_postgres keeps its engine elsewhere.
+    """
+    if not hasattr(storage, "_engine"):
+        raise DagsterVersionError(f"{type(storage).__name__}._engine")
+    storage._engine = engine  # noqa: SLF001
+
+
+def has_token_provider(storage: Any) -> bool:  # noqa: ANN401 - untyped there
+    """Return whether a storage of dagster_postgres gets its passwords from a provider of tokens."""
+    return bool(getattr(storage, "_token_provider", None))
+
+
+def own_failure_or_retry(executor_class: Any) -> "Callable[..., DagsterEvent]":  # noqa: ANN401
+    """Return the method in which `StepDelegatingExecutor` reports a step that has failed.
+
+    It was called `get_failure_or_retry_event_after_error` in Dagster 1.12.
+
+    Raises:
+        DagsterVersionError: this version of Dagster has neither.
+    """
+    for name in (
+        "log_failure_or_retry_event_after_error",
+        "get_failure_or_retry_event_after_error",
+    ):
+        method = getattr(executor_class, name, None)
+        if method:
+            return cast("Callable[..., DagsterEvent]", method)
+    raise DagsterVersionError("StepDelegatingExecutor.log_failure_or_retry_event_after_error")
