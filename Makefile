@@ -22,17 +22,17 @@ up: .venv/synced ## Create the cluster, build the images, install everything, ru
 down: .venv/synced ## Remove the cluster and its registry
 	@$(BULKHEAD_KIND) down
 
-status: .venv/synced ## Show what runs now, and where
+status: .venv/synced ## Show whether the cluster runs, and its pods
 	@$(BULKHEAD_KIND) status
 
 images: .venv/synced ## Build and push the images, and show their sizes
 	@$(BULKHEAD_KIND) images
 
 ##@ Try the grocer: three teams, one flow
-demo: .venv/synced ## Run it on this machine, on DuckDB, without a cluster (ARGS=--fresh: start with empty data)
+demo: .venv/synced ## On this machine only, with DuckDB, without a cluster (ARGS=--fresh: with empty data)
 	@$(BULKHEAD_DEMO) laptop $(ARGS)
 
-demo-cluster: .venv/synced ## Run `up`, then the demo on the cluster, on PostgreSQL and the object store
+demo-cluster: .venv/synced ## On the cluster, after the steps of `up`, with PostgreSQL and the object store
 	@$(BULKHEAD_DEMO) cluster $(KUBECONFIG_UP)
 
 demo-bad-day: .venv/synced ## Add a file with broken rows and a step with too little memory (ARGS=--laptop after `demo`)
@@ -61,7 +61,7 @@ bench: .venv/synced ## Compare runs and steps with Dagster's own executors, and 
 fmt: .venv/synced ## Format the Python code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
-lock: .venv/synced ## Update every requirements.lock
+lock: .venv/synced ## Compute every requirements.lock again
 	@$(LOCK) --python-version 3.11 --group pyproject.toml:dev packages/bulkhead/pyproject.toml infra/kind/pyproject.toml infra/demo/pyproject.toml -o requirements.lock
 	@.venv/bin/python -m tests.locks
 
