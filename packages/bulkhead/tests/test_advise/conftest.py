@@ -33,7 +33,8 @@ from packages.bulkhead.tests.json_server import kubeconfig_to
 
 from bulkhead.admin import usage
 from bulkhead.kube.kubeconfig import ClusterError
-from bulkhead.steps.executor import _metadata
+from bulkhead.kube.quantities import parse_bytes
+from bulkhead.steps import reports
 from bulkhead.steps.usage import Usage
 from bulkhead.steps.verdicts import Cause, Verdict
 from bulkhead.steps.worker import _report
@@ -80,8 +81,8 @@ class Run:
     ) -> None:
         """Begin a step and have its pod killed; then the step is repeated, or has failed."""
         self._write("STEP_WORKER_STARTED", key, EngineEventData())
-        facts = {"attempt": 1, **({"memory_limit": limit} if limit else {})}
-        metadata = _metadata(Verdict(Cause(cause), f"Step {key} was killed.", facts))
+        memory = parse_bytes(limit) if limit else None
+        metadata = reports.metadata(Verdict(Cause(cause), key, memory_limit=memory))
         if repeats:
             self._write("ENGINE_EVENT", key, EngineEventData(metadata=metadata))
         else:

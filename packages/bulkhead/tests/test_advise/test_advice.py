@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from bulkhead.admin.advice import Advice, Attempt, End, Step, advise, conclusion
-from bulkhead.steps.resources import refuse_too_little_memory
+from bulkhead.steps.resources import check_memory
 
 MIB = 2**20
 
@@ -58,7 +58,7 @@ def test_the_suggestion_is_the_largest_use_and_a_fifth_in_steps_of_16mi_and_at_l
 def test_the_smallest_suggestion_is_a_limit_that_step_resources_accepts() -> None:
     smallest = suggested(*[attempt(1)] * 3)
     assert smallest is not None
-    refuse_too_little_memory(round(smallest * MIB))
+    check_memory(round(smallest * MIB))
 
 
 @pytest.mark.parametrize("largest", [1, 191, 192, 500, 1023, 1024, 5000, 70_001])

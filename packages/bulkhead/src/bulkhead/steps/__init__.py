@@ -8,7 +8,7 @@ Dagster, to watch its own memory from the start.
 |---|---|
 | `resources`, `ceiling` | what a step requests, and the largest step that is allowed |
 | `executor_config`, `executor` | the config of the executor, and the executor |
-| `handler` | creates, judges and deletes the Jobs of steps, as the executor asks for it |
+| `handler` | creates, judges and deletes the Jobs of steps, as the executor requests |
 | `launching`, `manifest`, `launch` | from a step to its Job; one attempt at a step |
 | `judging`, `diagnosis`, `refusals` | whether an attempt is over, and why; no I/O |
 | `verdicts`, `sentences`, `reports` | the result: its facts, its sentences, its events |

@@ -267,5 +267,5 @@ def _stop_with_the_run(step_context: IStepContext) -> None:
 
 
 def poll_seconds(quiet_seconds: float) -> float:
-    """Return the seconds until the next poll, after so many seconds without an event."""
+    """Return the seconds until the next poll, after this time without an event."""
     return min(max(quiet_seconds / _POLLS_PER_WAIT, _SHORTEST_POLL_SECONDS), _LONGEST_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Starts, judges and ends the Jobs of one run's steps, as Dagster's step executor asks for it."""
+"""Starts, judges and ends the Jobs of one run's steps, as Dagster's step executor requests."""
 
 import time
 from collections.abc import Iterator
@@ -167,7 +167,7 @@ class IsolatedStepHandler(K8sStepHandler):
     def _act(
         self, launch: Launch, judgement: Judgement, cluster: StepCluster, now: float
     ) -> Verdict | None:
-        """Make the requests that a judgement asks for; return its verdict, if it has one."""
+        """Send the requests that a judgement names; return its verdict, if it has one."""
         verdict = judgement.verdict
         if judgement.retriggers:
             launch.next_request_at = now + _RETRIGGER_SECONDS

@@ -1,7 +1,7 @@
 """Decides whether an attempt at a step can still end by itself.
 
 `judge` is a pure function of the attempt, of what is known of its pod, and of the time. Requests to
-the cluster that a judgement asks for are made by `bulkhead.steps.handler`.
+the cluster that a judgement names are sent by `bulkhead.steps.handler`.
 """
 
 from dataclasses import dataclass, replace

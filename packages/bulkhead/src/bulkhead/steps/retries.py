@@ -44,7 +44,7 @@ def platform_retry(
 def own_retry_delay(
     verdict: Verdict, policy: RetryPolicy | None, attempts_before: int, history: History
 ) -> float | None:
-    """Return the delay in seconds before the retry that the op's own policy asks for.
+    """Return the delay in seconds before the next retry of the op's own policy.
 
     Args:
         verdict: what became of the attempt.

@@ -251,7 +251,7 @@ def of_infrastructure_retry(number: int, most: int) -> str:
 
 
 def of_memory_retry(memory: int) -> str:
-    """Return that a step which ran out of memory is retried with so many bytes."""
+    """Return that a step which ran out of memory is retried with this memory, in bytes."""
     return f"Retrying with {exact_bytes(memory)}."
 
 

@@ -244,7 +244,7 @@ def _own_retries_only(args: "ExecuteStepArgs") -> "KnownExecutionState":
 
 @contextmanager
 def _interrupts_left_to_the_run(instance: "DagsterInstance", run_id: str) -> Generator[None]:
-    """Keep a step that is told to stop from reporting a failure.
+    """Keep a step that receives SIGTERM from reporting a failure.
 
     Dagster would write a failure. But the pod may have been evicted, or its node drained, and then
     the run retries the step. A run that is being cancelled does get the failure.
