@@ -61,6 +61,8 @@ class ApiServer:
     def __post_init__(self) -> None:
         self.changed = threading.Condition()
         self.log: list[tuple[int, str, bytes | None]] = []  # version, path, line (None: hang up)
+        self.not_history: set[int] = set()  # versions of what is only told to those who listen now
+        self.watches: list[tuple[str, int]] = []  # path, version from which
         self._server: ThreadingHTTPServer | None = None
         self._port = 0
         self.start()
@@ -95,17 +97,17 @@ class ApiServer:
 
     def say(self, path: str, line: bytes) -> None:
         """Send raw bytes to the watchers of a collection."""
-        with self.changed:
-            self.version += 1
-            self.log.append((self.version, path, line))
-            self.changed.notify_all()
+        self._say_now(path, line)
 
     def hang_up(self, path: str) -> None:
         """End every watch of a collection, in good order."""
-        with self.changed:
-            self.version += 1
-            self.log.append((self.version, path, None))
-            self.changed.notify_all()
+        self._say_now(path, None)
+
+    def expire(self, path: str) -> None:
+        """End every watch of a collection with 410, so that it must be listed again."""
+        status = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+        self.say(path, json.dumps({"type": "ERROR", "object": status}).encode() + b"\n")
+        self.hang_up(path)
 
     def start(self) -> None:
         self._server = serve(self._handler(), self._port)
@@ -121,6 +123,13 @@ class ApiServer:
                 self.changed.notify_all()
 
     # --- inside ---
+
+    def _say_now(self, path: str, line: bytes | None) -> None:
+        with self.changed:
+            self.version += 1
+            self.not_history.add(self.version)
+            self.log.append((self.version, path, line))
+            self.changed.notify_all()
 
     def _say(self, path: str, kind: str, item: dict[str, Any]) -> None:
         line = json.dumps({"type": kind, "object": item}).encode() + b"\n"
@@ -172,6 +181,9 @@ class ApiServer:
 
             def _watch(self, path: str, version: int) -> None:
                 server = api._server
+                with api.changed:
+                    api.watches.append((path, version))
+                    began = api.version
                 self.send_response(200)
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
@@ -180,7 +192,12 @@ class ApiServer:
                         api.changed.wait_for(
                             lambda v=version: api.version > v or api._server is not server, 10
                         )
-                        due = [each for each in api.log if each[0] > version and each[1] == path]
+                        due = [
+                            each
+                            for each in api.log
+                            if each[0] > (began if each[0] in api.not_history else version)
+                            and each[1] == path
+                        ]
                         version = api.version
                     for _, _, line in due:
                         if line is None:

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from bulkhead.discovery import code_servers, sync
+from bulkhead.discovery import code_servers, collection, sync
 from bulkhead.discovery import reloader as reloader_module
-from bulkhead.kube import list_watch as collection
 
 CONFIG_MAPS = "/api/v1/namespaces/bulkhead/configmaps"
 
@@ -71,7 +70,7 @@ def test_the_file_is_written_only_when_its_content_changes(world: Any) -> None:
     changed = running.output.stat().st_ino
     assert changed != inode
     lists = world.api.lists
-    world.api.hang_up(services("ns"))
+    world.api.expire(services("ns"))
     world.wait_until(lambda: world.api.lists > lists)
     world.api.put(services("ns"), world.service("hello", "ns"))
     world.api.put(
@@ -183,13 +182,13 @@ def test_a_namespace_that_is_forbidden_after_a_restart_keeps_its_location(world:
     "line",
     [
         b'{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired"}}\n',
-        b'{"type":"ADDED","object":{"metada',
         b"not json\n",
         b'{"type":"ADDED","object":{}}\n',
-        b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"9999"}}}\n',
+        b'{"type":"BOOKMARK","object":{"metadata":{}}}\n',
+        b'{"type":"RENAMED","object":{"metadata":{"name":"hello","resourceVersion":"9999"}}}\n',
         b"[]\n",
     ],
-    ids=["410", "cut in mid-line", "no JSON", "no object", "bookmark", "no event"],
+    ids=["410", "no JSON", "no object", "bookmark without version", "unknown type", "no event"],
 )
 def test_a_watch_that_breaks_is_made_good_by_a_list(world: Any, line: bytes) -> None:
     world.register(hello="ns", ml="ns")
@@ -201,6 +200,46 @@ def test_a_watch_that_breaks_is_made_good_by_a_list(world: Any, line: bytes) -> 
     world.api.forget(services("ns"), "hello")  # and its event got lost in the break
     world.api.put(services("ns"), world.service("ml", "ns"))
     world.wait_until(lambda: running.names == ["ml"], 5)
+
+
+@pytest.mark.parametrize("line", [b"", b'{"type":"ADDED","object":{"metada'])
+def test_a_watch_that_the_server_ends_is_resumed_and_nothing_is_lost(
+    world: Any, line: bytes
+) -> None:
+    world.register(hello="ns", ml="ns")
+    world.api.put(services("ns"), world.service("hello", "ns"))
+    running = world.start()
+    world.wait_until(lambda: running.names == ["hello"])
+    lists = world.api.lists
+    world.api.put(services("ns"), world.service("hello", "ns", port=4040))
+    version = world.api.version
+    world.wait_until(lambda: running.entries[0]["port"] == 4040)
+    with world.api.changed:  # the rest happens while nobody watches
+        world.api.say(services("ns"), line or b"\n")
+        world.api.hang_up(services("ns"))
+        world.api.delete(services("ns"), "hello")
+        world.api.put(services("ns"), world.service("ml", "ns"))
+    world.wait_until(lambda: running.names == ["ml"], 5)
+    assert (services("ns"), version) in world.api.watches
+    assert world.api.lists == lists
+
+
+def test_a_watch_is_resumed_from_its_last_bookmark(world: Any) -> None:
+    world.register(hello="ns")
+    running = world.start()
+    world.wait_until(lambda: (running.names, "ns" in running.sync.watched) == ([], True))
+    world.wait_until(lambda: services("ns") in dict(world.api.watches))
+    lists = world.api.lists
+    # Other objects moved the version on; the watch hears of it by a bookmark alone.
+    world.api.put("/api/v1/namespaces/ns/pods", world.service("another", "ns"))
+    version = world.api.version
+    bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(version)}}}
+    world.api.say(services("ns"), json.dumps(bookmark).encode() + b"\n")
+    world.api.hang_up(services("ns"))
+    world.wait_until(lambda: (services("ns"), version) in world.api.watches)
+    world.api.put(services("ns"), world.service("hello", "ns"))
+    world.wait_until(lambda: running.names == ["hello"])
+    assert world.api.lists == lists
 
 
 def test_repeated_and_reordered_events_do_not_bring_the_past_back(world: Any) -> None:
@@ -230,7 +269,7 @@ def test_an_answer_that_is_no_list_is_not_an_empty_one(world: Any, answer: bytes
     running = world.start()
     world.wait_until(lambda: running.names == ["hello"])
     world.api.instead_of_list = answer
-    world.api.hang_up(services("ns"))
+    world.api.expire(services("ns"))
     world.wait_until(lambda: running.asks("/healthz")[1]["trouble"])
     assert running.names == ["hello"]
 
@@ -310,7 +349,7 @@ def test_a_thread_that_dies_is_ill_health(world: Any, monkeypatch: pytest.Monkey
     def mistake(*_: object) -> None:
         raise AssertionError("a mistake in the program")
 
-    monkeypatch.setattr(collection.Collection, "_apply", mistake)
+    monkeypatch.setattr(collection.Collection, "apply", mistake)
     world.put_registry("codeLocations: {}")
     world.wait_until(lambda: running.asks("/healthz")[0] == 503)
     assert "ConfigMap registry" in running.asks("/healthz")[1]["ill"][0]

@@ -227,7 +227,10 @@ def test_off_the_platform_dagsters_own_defaults_stay(locations: Locations) -> No
 @pytest.mark.parametrize(
     ("which", "message"),
     [
-        ("step_resources", "op hungry_op: memory: '12 potatoes' is no Kubernetes quantity"),
+        (
+            "step_resources",
+            "op hungry_op: memory: '12 potatoes' is not a valid Kubernetes quantity",
+        ),
         ("too little", "op hungry_op: memory: 64Mi is too little"),
         (
             "dagster-k8s/config",

@@ -124,8 +124,9 @@ class Cluster:
             if method == "POST":
                 return self._create_job(body)
             if not name:
-                items = self._list(objects, query)
-                return HTTPStatus.OK, {"items": items, "metadata": {"resourceVersion": "1"}}
+                items = [_versioned(item, "1") for item in self._list(objects, query)]
+                metadata = {"resourceVersion": "1"}
+                return HTTPStatus.OK, {"kind": "List", "metadata": metadata, "items": items}
             if name not in objects:
                 return _status(HTTPStatus.NOT_FOUND, f"{kind} {name!r} not found")
             if match["part"] == "log":
@@ -149,7 +150,7 @@ class Cluster:
         parts = urlsplit(url)
         match = _PATH.fullmatch(parts.path)
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        if not match or query.get("watch") != "True":
+        if not match or query.get("watch") != "true":
             return None
         with self._lock:
             objects = {"pods": self.pods, "events": self.events}[match["kind"]]
@@ -278,6 +279,10 @@ def environment_of_pods() -> dict[str, str]:
     return {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
 
 
+def _versioned(item: Object, version: str) -> Object:
+    return {**item, "metadata": {**item["metadata"], "resourceVersion": version}}
+
+
 def _reference(job: Object) -> Object:
     return {
         "apiVersion": "batch/v1",
@@ -336,8 +341,8 @@ def _handler(cluster: Cluster) -> type[BaseHTTPRequestHandler]:
                 changed = [("MODIFIED", now[uid]) for uid in now if known.get(uid) != now[uid]]
                 gone = [("DELETED", known[uid]) for uid in known.keys() - now.keys()]
                 for kind, item in [*changed, *gone]:
-                    versioned = {**item, "metadata": {**item["metadata"], "resourceVersion": "2"}}
-                    line = json.dumps({"type": kind, "object": versioned}).encode() + b"\n"
+                    event = {"type": kind, "object": _versioned(item, "2")}
+                    line = json.dumps(event).encode() + b"\n"
                     try:
                         self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
                     except OSError:

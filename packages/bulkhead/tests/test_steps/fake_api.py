@@ -1,6 +1,6 @@
 """An API server for pods and events that fails in every way in which a real one can.
 
-It speaks list and watch over HTTP, so that the real client of Kubernetes is what is tried. What
+It speaks list and watch over HTTP, so that our client is tried too. What
 happens to its objects goes to all watches, unless a test wants otherwise: answers can be replaced,
 connections be cut, the whole server be away, versions be forgotten, and every byte of a watch be
 written by hand.
@@ -79,6 +79,7 @@ class FakeApi:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.answers_410_within_a_watch = False
+        self.longest_page = 500
         self._lock = threading.RLock()
         self._version = 100
         self._forgotten = 0
@@ -206,10 +207,13 @@ class FakeApi:
                 return answers.popleft()
             if request.verb == LIST:
                 items = [value for value in self.objects(request.kind) if _matches(value, request)]
+                start = int(request.query.get("continue", 0))
+                end = start + min(self.longest_page, int(request.query["limit"]))
                 metadata = {"resourceVersion": str(self._version)}
-                return Answer(
-                    HTTPStatus.OK, json.dumps({"metadata": metadata, "items": items}).encode()
-                )
+                if end < len(items):
+                    metadata["continue"] = str(end)
+                page = {"kind": "List", "metadata": metadata, "items": items[start:end]}
+                return Answer(HTTPStatus.OK, json.dumps(page).encode())
             return self._watch(request)
 
     def _watch(self, request: Request) -> Answer | _Watch:
@@ -307,7 +311,7 @@ def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-            verb = WATCH if query.get("watch") == "True" else LIST
+            verb = WATCH if query.get("watch") == "true" else LIST
             response = api.respond(Request(parts.path.rpartition("/")[2], verb, query))
             with suppress(OSError):  # the client has gone, or was cut off
                 if isinstance(response, _Watch):

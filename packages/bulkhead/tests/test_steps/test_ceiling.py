@@ -79,5 +79,5 @@ def test_the_ceiling_itself_is_allowed_and_so_is_what_it_does_not_name(
 
 
 def test_an_amount_that_is_no_quantity_is_said_to_be_none() -> None:
-    with pytest.raises(QuantityError, match=r"^'16 gigs' is no Kubernetes quantity"):
+    with pytest.raises(QuantityError, match=r"^'16 gigs' is not a valid Kubernetes quantity"):
         ML.excess({"limits": {"memory": "16 gigs"}})

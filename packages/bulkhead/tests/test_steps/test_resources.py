@@ -83,8 +83,8 @@ def test_dagster_takes_the_tags_on_ops_and_assets() -> None:
 @pytest.mark.parametrize("name", ["memory", "cpu", "max_memory", "ephemeral_storage"])
 def test_an_amount_that_is_none_is_refused_by_the_name_of_its_setting(name: str) -> None:
     assert refusal(**{name: "1GB"}) == (
-        f"{name}: '1GB' is no Kubernetes quantity; one is a number with or without a unit, such as "
-        "500m or 2 (cores), 512Mi or 1.5Gi (bytes)"
+        f"{name}: '1GB' is not a valid Kubernetes quantity; one is a number with or without "
+        "a unit, such as 500m or 2 (cores), 512Mi or 1.5Gi (bytes)"
     )
     assert refusal(**{name: "-1"}) == f"{name}: '-1' is negative"
     assert refusal(**{name: 0}) == f"{name}: 0 is zero. Request more, or leave it out"
@@ -175,7 +175,7 @@ def test_a_setting_that_does_not_exist_is_refused_with_those_that_do() -> None:
 @pytest.mark.parametrize("value", [None, [], {}, True, "NaN"])
 def test_a_value_of_the_wrong_kind_in_the_tag_is_refused(value: object) -> None:
     tags = {names.STEP_RESOURCES_TAG: json.dumps({"memory": value})}
-    message = re.escape(f"memory: {str(value)!r} is no Kubernetes quantity")
+    message = re.escape(f"memory: {str(value)!r} is not a valid Kubernetes quantity")
     with pytest.raises(StepResourcesError, match=f"^{message}"):
         StepResources.of_tags(tags)
 

@@ -10,12 +10,13 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from kubernetes import client
 from packages.bulkhead.tests.test_steps import fake_api as fake
 from packages.bulkhead.tests.test_steps.fake_api import EVENTS, LIST, PODS, WATCH
 from packages.bulkhead.tests.waiting import wait_until
 
 from bulkhead import names
+from bulkhead.kube import list_watch
+from bulkhead.kube.api import KubernetesApi
 from bulkhead.steps import watch
 from bulkhead.steps.watch import StepWatch
 
@@ -34,14 +35,11 @@ def api() -> Iterator[Any]:
 
 @pytest.fixture
 def steps(api: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[StepWatch]:
-    """A watch over the steps of one run, with no more patience than a test has."""
-    monkeypatch.setattr(watch, "_SHORTEST_BACKOFF_SECONDS", 0.01)
-    monkeypatch.setattr(watch, "_LONGEST_BACKOFF_SECONDS", 0.05)
-    configuration = client.Configuration(host=api.address)
-    configuration.proxy = None
-    core_api = client.CoreV1Api(client.ApiClient(configuration))
+    """A watch over the steps of one run, with pauses that are short enough for a test."""
+    monkeypatch.setattr(list_watch, "_FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(list_watch, "_LONGEST_PAUSE_SECONDS", 0.05)
     selector = f"{names.RUN_ID_LABEL}={RUN},{names.STEP_KEY_LABEL}"
-    steps = StepWatch(core_api, NAMESPACE, selector)
+    steps = StepWatch(KubernetesApi(api.address), NAMESPACE, selector)
     yield steps
     steps.stop()
 
@@ -278,6 +276,36 @@ def test_a_pod_that_is_gone_stays_gone_however_often_the_rest_is_listed(
     assert steps.pod("a").ending.reason == "OOMKilled"
 
 
+def test_a_list_in_pages_is_read_to_its_end(steps: StepWatch, api: Any) -> None:
+    api.longest_page = 2
+    for number in range(5):
+        api.put(PODS, pod(f"job-{number}", COMPLETED))
+    follow(steps, api)
+    assert len(steps.ended()) == 5
+    api.remove(PODS, uid("job-4"))
+    api.cut_watches(PODS)
+    wait_until(lambda: steps.pod("job-4").is_gone)
+    assert not any(steps.pod(f"job-{number}").is_gone for number in range(4))
+
+
+def test_an_object_that_nobody_thought_of_does_not_make_a_run_blind(
+    steps: StepWatch, api: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(watch, "_RESTART_SECONDS", 0.05)
+    follow(steps, api)
+    strange = pod("a", RUNNING)
+    strange["metadata"]["ownerReferences"] = [{"kind": "Job"}]
+    api.send(
+        PODS,
+        fake.line(
+            "ADDED", {**strange, "metadata": {**strange["metadata"], "resourceVersion": "1000"}}
+        ),
+    )
+    wait_until(lambda: "The watch on the steps of this run failed" in caplog.text)
+    api.put(PODS, pod("b", COMPLETED))
+    wait_until(lambda: steps.ended() == {"b"})
+
+
 def test_an_api_server_that_is_away_at_the_start_is_waited_for(steps: StepWatch, api: Any) -> None:
     api.put(PODS, pod("a", RUNNING))
     with api.away():
@@ -289,7 +317,7 @@ def test_an_api_server_that_is_away_at_the_start_is_waited_for(steps: StepWatch,
 def test_a_connection_that_has_gone_dead_is_given_up_and_what_happened_is_learnt(
     steps: StepWatch, api: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "_SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(list_watch, "SILENCE_SECONDS", 0.2)
     api.put(PODS, pod("a", RUNNING))
     follow(steps, api)
     with api.deaf_watches():
@@ -457,7 +485,7 @@ def test_a_watch_whose_time_is_over_goes_on_from_where_it_was_without_a_list(
 
 def test_a_bookmark_moves_the_watch_on_and_is_no_pod(steps: StepWatch, api: Any) -> None:
     follow(steps, api)
-    assert api.last_request(PODS, WATCH).query["allowWatchBookmarks"] == "True"
+    assert api.last_request(PODS, WATCH).query["allowWatchBookmarks"] == "true"
     api.put(PODS, pod("another-runs", run="another"))
     api.send(PODS, fake.bookmark(api.version))
     api.end_watches(PODS)
@@ -488,20 +516,22 @@ def test_a_version_that_the_server_has_forgotten_leads_to_a_new_list(
 def test_a_watch_that_is_told_in_its_midst_that_it_is_too_old_begins_anew(
     steps: StepWatch, api: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "bulkhead.steps")
+    caplog.set_level(logging.INFO, list_watch.__name__)
     follow(steps, api)
     with api.deaf_watches():
         api.put(PODS, pod("a", COMPLETED))
     api.send(PODS, fake.line("ERROR", fake.too_old(100)))
     wait_until(lambda: steps.ended() == {"a"})
-    assert "begins anew: too old resource version: 100" in caplog.text
+    assert "the watch ended, listing again: too old resource version: 100" in caplog.text
 
 
 def test_a_server_that_ends_every_watch_at_once_is_not_asked_without_pause(
     steps: StepWatch, api: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pause, watches = 0.05, 8
-    monkeypatch.setattr(watch, "_SHORTEST_BACKOFF_SECONDS", pause)
+    monkeypatch.setattr(list_watch, "_FIRST_PAUSE_SECONDS", pause)
+    monkeypatch.setattr(list_watch, "_LONGEST_PAUSE_SECONDS", pause)
+    monkeypatch.setattr(list_watch, "_JITTER", (1, 1))
     api.answer_next(PODS, WATCH, *watches * [fake.Answer(HTTPStatus.OK, b"")])
     began = time.monotonic()
     follow(steps, api)
@@ -512,8 +542,9 @@ def test_a_server_that_ends_every_watch_at_once_is_not_asked_without_pause(
 def test_a_server_that_fails_is_asked_ever_more_seldom(
     steps: StepWatch, api: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "_SHORTEST_BACKOFF_SECONDS", 0.02)
-    monkeypatch.setattr(watch, "_LONGEST_BACKOFF_SECONDS", 0.16)
+    monkeypatch.setattr(list_watch, "_FIRST_PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(list_watch, "_LONGEST_PAUSE_SECONDS", 0.16)
+    monkeypatch.setattr(list_watch, "_JITTER", (1, 1))
     api.answer_next(PODS, LIST, *6 * [fake.Answer(HTTPStatus.INTERNAL_SERVER_ERROR)])
     began = time.monotonic()
     follow(steps, api)

@@ -3,7 +3,7 @@
 | module | subject |
 |---|---|
 | `workspace` | the rules: registry and Services in, locations and refusals out; no I/O |
-| `collection` | one list-and-watch that outlives every failure of the API |
+| `collection` | a collection of Kubernetes objects, followed and parsed |
 | `reporter` | Kubernetes Events for what was refused |
 | `web_server` | brings the web server's workspace up to date |
 | `health` | `/readyz` and `/healthz` |

@@ -13,10 +13,10 @@ from typing import Any, Final
 from bulkhead import names
 from bulkhead.discovery import code_servers, workspace
 from bulkhead.discovery.code_servers import CodeServers
+from bulkhead.discovery.collection import Collection
 from bulkhead.discovery.reloader import Reloader
 from bulkhead.discovery.workspace import Claim, Plan, Refusal, Registration
 from bulkhead.kube.api import KubernetesApi
-from bulkhead.kube.list_watch import Collection
 from bulkhead.service.events import Notice, Reporter
 from bulkhead.service.health import HealthServer, Pulse
 from bulkhead.webserver_api.client import WebServer

@@ -1,11 +1,11 @@
-"""The Kubernetes API: what every other package reads and writes there.
+"""The Kubernetes API as every other package of Bulkhead uses it.
 
 | module | subject |
 |---|---|
 | `api` | a small client over urllib3 |
-| `kubeconfig` | the same API as a kubeconfig gives it |
-| `list_watch` | lists a collection, watches it, and survives every failure of the API |
+| `kubeconfig` | the same client, as a kubeconfig describes the connection |
+| `list_watch` | keeps a store equal to a collection: list, watch, resume, list again |
 | `jobs` | labels, owners and deletion of the Jobs of runs and steps |
-| `pods` | the state of a pod as the API server describes it |
+| `pods` | the state of a pod |
 | `quantities` | Kubernetes quantities, such as `500m` and `512Mi` |
 """

@@ -1,27 +1,34 @@
-"""The few calls of the Kubernetes API that workspace-sync and the reconciler need, over urllib3.
+"""A small client of the Kubernetes API over urllib3: the requests that this package needs.
 
-The official client is not used here: importing it takes 95 MiB of memory and 1.1 s of CPU, this
-module and all it imports 25 MiB and 0.1 s (resident set at the end of `import`, CPython 3.11 on
-x86-64), and these two run beside every web server and daemon.
+The `kubernetes` package is not imported here: that takes 95 MiB of memory and 1.1 s of CPU. This
+module and all that it imports take 25 MiB and 0.1 s (resident set after `import`, CPython 3.11 on
+x86-64), and workspace-sync and the reconciler run beside every web server and daemon. Where the
+`kubernetes` package is loaded anyway, `KubernetesApi.of_configuration` uses its connection.
 """
 
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ProtocolError
+
+if TYPE_CHECKING:
+    from kubernetes.client import Configuration
 
 _ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 _CONNECT_SECONDS: Final = 5.0
 _READ_SECONDS: Final = 15.0
-# How long the server may stay silent after the end that a watch asked for.
-_WATCH_GRACE_SECONDS: Final = 15.0
+# More than there are threads: urllib3 warns of each connection that it cannot keep.
+_CONNECTIONS: Final = 100
+
+# Requests that have the same effect when they are sent twice.
+_IDEMPOTENT: Final = frozenset({"GET", "PATCH", "DELETE"})
 
 # A peer that vanished without a word (a node gone, a dropped NAT entry) is noticed after
 # 15 and three times 5 seconds of silence; without this a watch would wait for its read timeout.
@@ -35,12 +42,19 @@ _SOCKET_OPTIONS: Final = [
 
 
 class KubernetesApiError(Exception):
-    """The API did not do what it was asked; `status` is its HTTP status, None without answer."""
+    """A request failed.
 
-    def __init__(self, message: str, status: int | None = None) -> None:
-        """Keep the message for people and the status for code."""
-        super().__init__(message)
+    `status` is the HTTP status, None where there was no answer. `message` is the API server's own,
+    where it sent one; `str()` begins with the status. `reason` is the API server's word for it,
+    such as `AlreadyExists`.
+    """
+
+    def __init__(self, message: str, status: int | None = None, reason: str | None = None) -> None:
+        """Keep the message for people, status and reason for code."""
+        super().__init__(message if status is None else f"{status}: {message}")
+        self.message = message
         self.status = status
+        self.reason = reason
 
 
 class OutsideClusterError(RuntimeError):
@@ -59,25 +73,23 @@ class KubernetesApi:
     """A connection pool to one API server, safe for use by several threads."""
 
     def __init__(
-        self, url: str, ca_file: Path | None = None, token_file: Path | None = None
+        self,
+        url: str,
+        pool: urllib3.PoolManager | None = None,
+        credentials: Callable[[], Mapping[str, str]] = dict[str, str],
     ) -> None:
-        """Prepare the pool; nothing is connected yet.
+        """Prepare; nothing is connected yet.
 
         Args:
             url: For example `https://10.96.0.1:443`.
-            ca_file: The authority that signed the server's certificate; read again with each
-                connection, so it may change.
-            token_file: A bearer token; read again with each request, because the kubelet
-                replaces it before it expires.
+            pool: The connections.
+            credentials: Returns the headers that authenticate a request. Called for each request.
         """
-        self._url = url
-        self._token_file = token_file
-        self._pool = urllib3.PoolManager(
-            maxsize=4,
-            retries=False,
-            ca_certs=str(ca_file) if ca_file else None,
-            socket_options=_SOCKET_OPTIONS,
+        self._url = url.rstrip("/")
+        self._pool = pool or urllib3.PoolManager(
+            maxsize=_CONNECTIONS, socket_options=_SOCKET_OPTIONS
         )
+        self._credentials = credentials
 
     @classmethod
     def in_cluster(cls) -> "KubernetesApi":
@@ -95,7 +107,55 @@ class KubernetesApi:
                 "automountServiceAccountToken: true."
             )
         host = f"[{host}]" if ":" in host else host
-        return cls(f"https://{host}:{port}", _ACCOUNT / "ca.crt", _ACCOUNT / "token")
+        pool = urllib3.PoolManager(
+            maxsize=_CONNECTIONS,
+            # Read with each new connection, so the file may change.
+            ca_certs=str(_ACCOUNT / "ca.crt"),
+            socket_options=_SOCKET_OPTIONS,
+        )
+        return cls(f"https://{host}:{port}", pool, _account_token)
+
+    @classmethod
+    def of_configuration(cls, configuration: "Configuration") -> "KubernetesApi":
+        """Connect as the `kubernetes` package is configured to: server, certificates, proxy, token.
+
+        A token that the configuration renews (a service account's, an exec plugin's) is renewed
+        here too.
+        """
+        settings: Any = configuration  # the package carries no types
+        tls: dict[str, Any] = {
+            "cert_reqs": "CERT_REQUIRED" if settings.verify_ssl else "CERT_NONE",
+            "ca_certs": settings.ssl_ca_cert or _public_authorities(),
+            "cert_file": settings.cert_file,
+            "key_file": settings.key_file,
+            "assert_hostname": settings.assert_hostname,
+            "server_hostname": settings.tls_server_name,
+        }
+        options: dict[str, Any] = {
+            **{name: value for name, value in tls.items() if value is not None},
+            "maxsize": _CONNECTIONS,
+            "socket_options": _SOCKET_OPTIONS,
+        }
+        if settings.proxy and not _bypasses_proxy(settings.host, settings.no_proxy):
+            pool = urllib3.ProxyManager(
+                settings.proxy, proxy_headers=settings.proxy_headers, **options
+            )
+        else:
+            pool = urllib3.PoolManager(**options)
+
+        def credentials() -> Mapping[str, str]:
+            try:
+                headers = settings.auth_settings().values()
+            except Exception as error:  # a hook of any authentication plugin
+                raise KubernetesApiError(f"the credentials cannot be read: {error}") from error
+            return {each["key"]: each["value"].strip() for each in headers if each["value"]}
+
+        return cls(settings.host, pool, credentials)
+
+    @property
+    def address(self) -> str:
+        """The API server's URL."""
+        return self._url
 
     @staticmethod
     def own_namespace() -> str:
@@ -112,14 +172,30 @@ class KubernetesApi:
                 "Outside a pod say which with --namespace."
             ) from error
 
-    def get(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+    def get(
+        self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json"
+    ) -> dict[str, Any]:
         """Read an object or a list.
+
+        Args:
+            path: For example `/api/v1/namespaces/shop/pods`.
+            query: Parameters of the URL.
+            accept: The media type, which must be a kind of JSON.
 
         Raises:
             KubernetesApiError: No answer, a refusal, or an answer that is not a JSON object.
         """
-        response = self._request("GET", path, query=query, read_seconds=_READ_SECONDS)
-        return _json_object(response.data)
+        response = self._request("GET", path, query=query, headers={"Accept": accept})
+        return self._object(path, response)
+
+    def text(self, path: str, query: Mapping[str, str]) -> str:
+        """Read plain text, such as the log of a container.
+
+        Raises:
+            KubernetesApiError: No answer, or a refusal.
+        """
+        response = self._request("GET", path, query=query, headers={"Accept": "*/*"})
+        return response.data.decode(errors="replace")
 
     def pages(
         self, path: str, query: Mapping[str, str], *, size: int
@@ -142,7 +218,9 @@ class KubernetesApi:
             if not str(page.get("kind", "")).endswith("List") or not isinstance(
                 page.get("items"), list | None
             ):
-                raise KubernetesApiError(f"the answer is not a list: {str(page)[:80]}")
+                raise KubernetesApiError(
+                    f"{self._url}{path} answered, but not with a list: {str(page)[:80]}"
+                )
             yield page
             token = (page.get("metadata") or {}).get("continue") or ""
             if not token:
@@ -154,35 +232,60 @@ class KubernetesApi:
         Raises:
             KubernetesApiError: As for `get`; status 409 where it exists.
         """
-        response = self._request("POST", path, body=body, read_seconds=_READ_SECONDS)
-        return _json_object(response.data)
+        response = self._request("POST", path, body=body)
+        return self._object(path, response)
 
-    def delete(self, path: str, *, uid: str) -> None:
+    def patch(self, path: str, changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Change an object, and return it.
+
+        Args:
+            path: Of the object, or of a subresource of it.
+            changes: Operations of a JSON Patch (RFC 6902).
+
+        Raises:
+            KubernetesApiError: As for `get`; status 404 where there is no such object.
+        """
+        headers = {"Content-Type": "application/json-patch+json"}
+        response = self._request("PATCH", path, body=changes, headers=headers)
+        return self._object(path, response)
+
+    def delete(self, path: str, *, uid: str | None = None) -> None:
         """Delete an object, and let the cluster remove what it owns.
 
         Args:
             path: Of the object.
-            uid: Which object is meant: not another that has been given its name since.
+            uid: Delete the object only if it has this uid, and no other has its name by now.
 
         Raises:
             KubernetesApiError: As for `get`; status 404 where it is gone, 409 where another has
                 its name.
         """
-        options = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
-        self._request("DELETE", path, body=options, read_seconds=_READ_SECONDS)
+        options: dict[str, Any] = {"propagationPolicy": "Background"}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        self._request("DELETE", path, body=options)
 
-    def watch(self, path: str, query: Mapping[str, str], seconds: int) -> Iterator[WatchEvent]:
-        """Follow the changes of a collection for at most `seconds`.
+    def watch(
+        self, path: str, query: Mapping[str, str], *, seconds: int, silence: float
+    ) -> Iterator[WatchEvent]:
+        """Follow the changes of a collection until the server ends the watch.
+
+        Args:
+            path: Of the collection.
+            query: `resourceVersion`, and what narrows the collection.
+            seconds: When the server shall end the watch.
+            silence: After so many seconds without a byte the connection counts as broken.
 
         Raises:
-            KubernetesApiError: The connection broke, or a line was not an event. A last line
-                without its end is passed over: the list that follows a watch makes up for it.
+            KubernetesApiError: A refusal, the connection broke, or a line was not an event. A last
+                line without its end is ignored: the server sends it again to who resumes from the
+                event before.
         """
         response = self._request(
             "GET",
             path,
             query={**query, "watch": "true", "timeoutSeconds": str(seconds)},
-            read_seconds=seconds + _WATCH_GRACE_SECONDS,
+            read_seconds=silence,
             stream=True,
         )
         try:
@@ -191,7 +294,7 @@ class KubernetesApi:
                 *lines, rest = (rest + chunk).split(b"\n")
                 yield from (_watch_event(line) for line in lines if line.strip())
         except (HTTPError, OSError) as error:
-            raise KubernetesApiError(f"the watch broke off: {_cause(error)}") from error
+            raise KubernetesApiError(f"the connection broke: {_cause(error)}") from error
         finally:
             # Not release_conn: the rest of an unfinished answer would be the next one's beginning.
             response.close()
@@ -202,55 +305,100 @@ class KubernetesApi:
         path: str,
         *,
         query: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
-        read_seconds: float,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        read_seconds: float = _READ_SECONDS,
         stream: bool = False,
     ) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept": "application/json", "User-Agent": "bulkhead"}
-        try:
-            if self._token_file is not None:
-                headers["Authorization"] = f"Bearer {self._token_file.read_text().strip()}"
-            response = self._pool.request(
+        def send() -> urllib3.BaseHTTPResponse:
+            return self._pool.request(
                 method,
                 self._url + path,
                 fields=dict(query) if query is not None else None,
                 json=body,
-                headers=headers,
+                headers={
+                    "Accept": "application/json",
+                    "User-Agent": "bulkhead",
+                    **self._credentials(),
+                    **(headers or {}),
+                },
                 timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=read_seconds),
                 preload_content=not stream,
                 redirect=False,
+                retries=False,
             )
+
+        try:
+            try:
+                response = send()
+            except ProtocolError:
+                # The server may close an idle connection just when it is used again.
+                if method not in _IDEMPOTENT:
+                    raise
+                response = send()
             if response.status >= 300:  # noqa: PLR2004 - the end of HTTP's successes
-                raise KubernetesApiError(_refused(response), response.status)
+                raise _refusal(response)
         except (HTTPError, OSError) as error:
             raise KubernetesApiError(f"{self._url} does not answer: {_cause(error)}") from error
         return response
 
+    def _object(self, path: str, response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+        try:
+            return _json_object(response.data)
+        except ValueError as error:
+            raise KubernetesApiError(f"{self._url}{path} answered, but {error}") from error
+
+
+def _account_token() -> Mapping[str, str]:
+    """Read the token with each request: the kubelet replaces it before it expires."""
+    return {"Authorization": f"Bearer {(_ACCOUNT / 'token').read_text().strip()}"}
+
+
+def _public_authorities() -> str:
+    """Return the file of authorities that the `kubernetes` package uses where none is named."""
+    import certifi
+
+    return certifi.where()
+
+
+def _bypasses_proxy(url: str, no_proxy: str | None) -> bool:
+    """Say whether NO_PROXY, or the setting for it, excludes a URL; networks (CIDR) count too."""
+    from requests.utils import should_bypass_proxies  # the kubernetes package needs it, too
+
+    return should_bypass_proxies(url, no_proxy)
+
 
 def _json_object(data: bytes) -> dict[str, Any]:
+    """Return a JSON object; raises ValueError with what it is instead."""
     try:
         value = json.loads(data)
     except ValueError as error:
-        raise KubernetesApiError(f"the answer is not JSON: {data[:80]!r}") from error
+        raise ValueError(f"not with JSON: {data[:80]!r}") from error
     if not isinstance(value, dict):
-        raise KubernetesApiError(f"the answer is not an object: {data[:80]!r}")
+        raise ValueError(f"not with a JSON object: {data[:80]!r}")  # noqa: TRY004 - it is data
     return cast("dict[str, Any]", value)
 
 
 def _watch_event(line: bytes) -> WatchEvent:
-    event = _json_object(line)
+    try:
+        event = _json_object(line)
+    except ValueError:
+        event = {}
     if not isinstance(event.get("type"), str) or not isinstance(event.get("object"), dict):
         raise KubernetesApiError(f"a line of the watch is not an event: {line[:80]!r}")
     return WatchEvent(event["type"], event["object"])
 
 
-def _refused(response: urllib3.BaseHTTPResponse) -> str:
-    """Return the API's own words (a Status object), else the beginning of what came."""
+def _refusal(response: urllib3.BaseHTTPResponse) -> KubernetesApiError:
+    """Return the API server's own words (a Status object), else the beginning of the answer."""
     data = response.data
     try:
-        return f"{response.status}: {_json_object(data)['message']}"
-    except (KubernetesApiError, KeyError):
-        return f"{response.status}: {data[:200].decode(errors='replace')}"
+        status = _json_object(data)
+    except ValueError:
+        status = {}
+    start = data[:200].decode(errors="replace").strip()
+    message = status.get("message") or f"{response.reason or 'no reason'}: {start}"
+    return KubernetesApiError(str(message), response.status, status.get("reason"))
 
 
 def _cause(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What the run launcher and the step executor share: how Jobs are labelled and deleted.
+"""What the run launcher and the step executor share: labels, owners and deletion of Jobs.
 
 Both work on Jobs that belong to one run: the launcher makes the run's Job, the executor the Jobs of
 its steps, owned by the run's.
@@ -6,9 +6,10 @@ its steps, owned by the run's.
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from dagster import DagsterRun
+from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
 
 from bulkhead import names
@@ -53,12 +54,17 @@ class CascadingClient(DagsterKubernetesClient):
         return True
 
 
+def plain_object(model: Any) -> dict[str, Any]:  # noqa: ANN401 - the package carries no types
+    """Return an object of the `kubernetes` package, such as a V1Job, as the API's JSON has it."""
+    return cast("dict[str, Any]", ApiClient().sanitize_for_serialization(model))
+
+
 def run_labels(run: DagsterRun) -> dict[str, str]:
     """Return our labels of every Job and pod of a run.
 
     The code location is the one that the platform knows the run by, not one that its code claims.
-    Only a run that was launched by hand, without a web server or daemon, has none; there the pod's
-    own setting stands in.
+    Only a run that was launched by hand, without a web server or daemon, has none; then it is the
+    code location of this pod.
     """
     labels = {names.RUN_ID_LABEL: run.run_id}
     location = (

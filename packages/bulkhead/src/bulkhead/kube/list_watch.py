@@ -1,8 +1,23 @@
-"""One collection of Kubernetes objects, followed for as long as the process lives.
+"""Lists a collection of Kubernetes objects, watches it, and survives every failure of the API.
 
-The loop is: list, watch until the watch ends for whatever reason, list again. A list is cheap here
-(a handful of Services), and nothing else makes up for everything that a watch can lose: there is
-no resume from a resource version, so an expired one (410) is no special case.
+One behaviour serves the steps of a run and the discovery of code locations. Why each part of it:
+
+- **A list in pages, then a watch from the version of the list.** No change can fall between.
+- **A watch that the server ends is resumed** from the last version seen. Every watch ends within
+  minutes; to list each time would cost the API server more, and a change would be seen later.
+- **Everything else lists again**: an expired version (410), an ERROR event, a broken connection, an
+  answer that cannot be read, silence. What was missed is unknown then, and a list makes up for all
+  of it. The objects of the store stay as they are until the list is complete.
+- **Bookmarks** keep the last version recent, so that a quiet collection can be resumed at all. The
+  API server sends one each minute, so a watch without a byte for 90 s is dead. It sends none for
+  Events, which it does not cache: a quiet collection of Events is listed again every 90 s.
+- **Watches of 240 to 300 s, chosen at random**, spread the requests of many watchers. They stay
+  below the time after which etcd forgets a version (5 minutes), also without a bookmark.
+- **A pause that doubles up to 5 s, with jitter**, protects an API server that is away or
+  overloaded. Longer pauses would show in the Dagster UI: a new code location must be there in 10 s.
+  A watch that lasted 10 s, or that brought news, resets the pause.
+- **An event that is older than what is known of its object is dropped.** A proxy may repeat or
+  reorder events. The versions of deleted objects are kept for this until the next list.
 """
 
 import logging
@@ -10,192 +25,196 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Protocol
 
 from bulkhead.kube.api import KubernetesApi, KubernetesApiError, WatchEvent
-from bulkhead.service.health import Pulse
 
 _log = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
+Object = Mapping[str, Any]
 
-# Servers end watches by themselves after 30 to 60 minutes; ending them first, each at its own
-# time, spreads the lists and bounds how long a missed event can matter.
-_WATCH_SECONDS: Final = (240, 300)
 _PAGE: Final = 500
+_WATCH_SECONDS: Final = (240, 300)
+SILENCE_SECONDS: Final = 90.0
+"""The longest time that a watch waits for a byte, and so the longest between two heartbeats."""
 
-# A location must show within 10 s of its Role: so the longest pause, with its jitter, is 5 s.
 _FIRST_PAUSE_SECONDS: Final = 0.2
-_LONGEST_PAUSE_SECONDS: Final = 4.0
-# A watch that lived this long was in order; one that ends sooner again and again is slowed down.
+_LONGEST_PAUSE_SECONDS: Final = 4.0  # 5 s with its jitter
+_JITTER: Final = (0.75, 1.25)
 _SETTLED_SECONDS: Final = 10.0
 
-_FORBIDDEN: Final = 403
+_CHANGES: Final = frozenset({"ADDED", "MODIFIED", "DELETED"})
 
 
-class Collection(Generic[_T]):
-    """Lists and watches a collection in a thread of its own.
+class Store(Protocol):
+    """Takes in what a collection holds.
 
-    `on_change` gets all objects after each successful list that differs and after each event;
-    `on_failure` is told that a list failed, after which the last known objects stay what they are.
-    Both are called from the collection's thread.
+    Both methods are called from the thread of the list-and-watch. They raise `KubernetesApiError`
+    for an object that cannot be read; then the collection is listed again.
     """
+
+    def replace(self, objects: list[Object]) -> None:
+        """Take a list of all objects."""
+        ...
+
+    def apply(self, change: str, value: Object) -> None:
+        """Take one change: ADDED, MODIFIED or DELETED, and the object."""
+        ...
+
+
+class ListWatch:
+    """Keeps a store equal to one collection of the API, from `run` until `stop`."""
 
     def __init__(
         self,
         api: KubernetesApi,
-        *,
-        what: str,
         path: str,
         selector: Mapping[str, str],
-        parse: Callable[[Mapping[str, Any]], _T | None],
-        on_change: Callable[[tuple[_T, ...]], None],
-        on_failure: Callable[[], None],
-        advice_when_forbidden: str,
+        store: Store,
+        *,
+        on_heartbeat: Callable[[], None] = lambda: None,
+        on_failure: Callable[[KubernetesApiError], None] = lambda error: None,  # noqa: ARG005
     ) -> None:
-        """Prepare; `start` begins.
+        """Prepare; `run` begins.
 
         Args:
             api: The API server.
-            what: The collection in a person's words; it stands in log lines.
             path: For example `/api/v1/namespaces/shop/services`.
             selector: Query that narrows the collection: `labelSelector`, `fieldSelector`.
-            parse: Takes of an object what matters, None where nothing does.
-            on_change: See above.
-            on_failure: See above.
-            advice_when_forbidden: What to do about a 403, for the log.
+            store: What is kept equal to the collection.
+            on_heartbeat: Called with each request, page and event; see `SILENCE_SECONDS`.
+            on_failure: Called with the error each time that the collection cannot be listed.
         """
         self._api = api
-        self._what = what
         self._path = path
         self._selector = dict(selector)
-        self._parse = parse
-        self._on_change = on_change
+        self._store = store
+        self._on_heartbeat = on_heartbeat
         self._on_failure = on_failure
-        self._advice_when_forbidden = advice_when_forbidden
-
-        self._objects: dict[str, _T] = {}
-        self._versions: dict[str, int] = {}
-        self._listed = False
-        self._trouble: str | None = None
+        self._versions: dict[tuple[str, str], int] = {}
+        self._last_reason: str | None = None
         self._stopped = threading.Event()
-        self.pulse = Pulse(what, seconds=2 * _WATCH_SECONDS[1])
-        self._thread = threading.Thread(target=self.pulse.guard(self._run), name=what, daemon=True)
-
-    def start(self) -> None:
-        """Begin; returns at once."""
-        self._thread.start()
 
     def stop(self) -> None:
-        """Report nothing more.
+        """Change the store no more.
 
-        The thread ends with its watch, some minutes later at most: a blocked read cannot be
-        interrupted, and nothing waits for it.
+        `run` returns with the end of its request, within 90 s: nothing can interrupt a read.
         """
         self._stopped.set()
-        self.pulse.retire()
 
-    @property
-    def trouble(self) -> str | None:
-        """Why the last list failed; None where it did not."""
-        return self._trouble
-
-    def _run(self) -> None:
+    def run(self) -> None:
+        """List and watch until `stop`; only an error in the store's own code ends it earlier."""
+        version: str | None = None
         pause = _FIRST_PAUSE_SECONDS
         while not self._stopped.is_set():
-            self.pulse.beat()
+            self._on_heartbeat()
             started = time.monotonic()
-            try:
-                version = self._list()
-            except KubernetesApiError as error:
-                self._failed(error)
-            else:
-                self._follow(version)
+            reached: str | None = None
+            since = version or self._list()
+            if since is not None:
+                reached = self._watch(since)
+            version = reached
+            if reached not in {None, since}:
+                pause = _FIRST_PAUSE_SECONDS
+                continue
             if time.monotonic() - started > _SETTLED_SECONDS:
                 pause = _FIRST_PAUSE_SECONDS
-            # Jitter: many watchers lose one API server at the same moment. Not for secrets.
-            self._stopped.wait(pause * random.uniform(0.75, 1.25))  # noqa: S311
+            self._stopped.wait(pause * random.uniform(*_JITTER))  # noqa: S311 - no secret
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
-    def _list(self) -> str:
-        """Take the whole collection over; return the version from which to watch."""
-        objects: dict[str, _T] = {}
-        versions: dict[str, int] = {}
-        resource_version = ""
-        for page in self._api.pages(self._path, self._selector, size=_PAGE):
-            for item in page.get("items") or []:
-                name, version, value = self._read(item)
-                versions[name] = version
-                if value is not None:
-                    objects[name] = value
-            resource_version = str((page.get("metadata") or {}).get("resourceVersion", ""))
-        changed = not self._listed or objects != self._objects
-        self._objects, self._versions, self._listed = objects, versions, True
-        if self._trouble is not None:
-            _log.info("answers again: %s", self._what)
-            self._trouble = None
-        if changed:
-            self._publish()
-        return resource_version
-
-    def _follow(self, version: str) -> None:
-        """Watch from `version` until the watch ends; why it did is worth no more than a note."""
-        seconds = random.randint(*_WATCH_SECONDS)  # noqa: S311 - spreads load, keeps no secret
-        query = {**self._selector, "resourceVersion": version}
+    def _list(self) -> str | None:
+        """Replace the store; return the version from which to watch, None where that failed."""
+        objects: list[Object] = []
+        versions: dict[tuple[str, str], int] = {}
+        version: str | None = None
         try:
-            for event in self._api.watch(self._path, query, seconds):
-                if self._stopped.is_set():
-                    return
-                self.pulse.beat()
-                if event.type == "BOOKMARK":
-                    continue
-                if event.type == "ERROR":
-                    _log.debug("watch ended by the server: %s: %s", self._what, event.object)
-                    return
-                if self._apply(event):
-                    self._publish()
+            for page in self._api.pages(self._path, self._selector, size=_PAGE):
+                self._on_heartbeat()
+                version = _version(page)
+                for value in page.get("items") or []:
+                    versions[_key(value)] = _number(_version(value))
+                    objects.append(value)
+            if not self._stopped.is_set():
+                self._store.replace(objects)
         except KubernetesApiError as error:
-            _log.debug("watch ended: %s: %s", self._what, error)
+            if not self._stopped.is_set():
+                self._on_failure(error)
+            return None
+        self._versions = versions
+        return version
 
-    def _apply(self, event: WatchEvent) -> bool:
-        """Take one event over; return whether the objects changed by it.
-
-        An event older than what is known of its object (a proxy that repeats or reorders) is
-        passed over. Versions of deleted objects are kept for that until the next list.
-        """
-        name, version, value = self._read(event.object)
-        if version < self._versions.get(name, 0):
-            return False
-        self._versions[name] = version
-        if event.type == "DELETED" or value is None:
-            return self._objects.pop(name, None) is not None
-        if self._objects.get(name) == value:
-            return False
-        self._objects[name] = value
-        return True
-
-    def _read(self, item: Mapping[str, Any]) -> tuple[str, int, _T | None]:
+    def _watch(self, since: str) -> str | None:
+        """Watch from a version; return the one to resume from, None where it must be listed."""
+        version = since
+        query = {**self._selector, "resourceVersion": since, "allowWatchBookmarks": "true"}
+        seconds = random.randint(*_WATCH_SECONDS)  # noqa: S311 - spreads load, keeps no secret
         try:
-            version = str(item["metadata"]["resourceVersion"])
-            # Versions are decimal numbers on every conformant API server; see "Resource version
-            # string" in the Kubernetes API concepts. One that is not orders nothing.
-            number = int(version) if version.isdecimal() else 0
-            return str(item["metadata"]["name"]), number, self._parse(item)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise KubernetesApiError(
-                f"an item of the answer is not an object: {str(item)[:80]}"
-            ) from error
+            for event in self._api.watch(
+                self._path, query, seconds=seconds, silence=SILENCE_SECONDS
+            ):
+                if self._stopped.is_set():
+                    return None
+                self._on_heartbeat()
+                version = self._take(event)
+        except KubernetesApiError as error:
+            self._log_end(str(error))
+            return None
+        self._last_reason = None
+        return version
 
-    def _publish(self) -> None:
-        if not self._stopped.is_set():
-            self._on_change(tuple(self._objects.values()))
+    def _take(self, event: WatchEvent) -> str:
+        """Apply an event, unless it is older than what is known of its object.
 
-    def _failed(self, error: KubernetesApiError) -> None:
-        """Log a failure once, not with each attempt."""
-        reason = str(error)
-        if self._trouble is None:
-            advice = f" ({self._advice_when_forbidden})" if error.status == _FORBIDDEN else ""
-            _log.warning("cannot list: %s: %s%s; trying again", self._what, reason, advice)
-        self._trouble = reason
-        if not self._stopped.is_set():
-            self._on_failure()
+        Returns:
+            The version that the watch has reached.
+
+        Raises:
+            KubernetesApiError: The server ends the watch, or the event cannot be read.
+        """
+        if event.type == "ERROR":
+            raise KubernetesApiError(str(event.object.get("message") or event.object))
+        version = _version(event.object)
+        if event.type in _CHANGES:
+            key, number = _key(event.object), _number(version)
+            if not 0 < number < self._versions.get(key, 0):
+                self._store.apply(event.type, event.object)
+                self._versions[key] = number
+        elif event.type != "BOOKMARK":
+            raise KubernetesApiError(f"{event.type!r} is not a valid type of event")
+        return version
+
+    def _log_end(self, reason: str) -> None:
+        """Log why a watch ended; the same reason again and again only once."""
+        level = logging.DEBUG if reason == self._last_reason else logging.INFO
+        _log.log(level, "%s: the watch ended, listing again: %s", self._path, reason)
+        self._last_reason = reason
+
+
+def _metadata(value: object) -> Mapping[str, Any]:
+    metadata = value.get("metadata") if isinstance(value, Mapping) else None
+    if not isinstance(metadata, Mapping):
+        raise KubernetesApiError(f"the answer has an object without metadata: {str(value)[:80]}")
+    return metadata
+
+
+def _key(value: object) -> tuple[str, str]:
+    metadata = _metadata(value)
+    name = metadata.get("name")
+    if not name:
+        raise KubernetesApiError(f"the answer has an object without a name: {str(value)[:80]}")
+    return str(metadata.get("namespace") or ""), str(name)
+
+
+def _version(value: object) -> str:
+    version = _metadata(value).get("resourceVersion")
+    if not version:
+        raise KubernetesApiError(f"the answer has no resourceVersion: {str(value)[:80]}")
+    return str(version)
+
+
+def _number(version: str) -> int:
+    """Return a version as a number that only grows; 0, which orders nothing, if it is no number.
+
+    https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
+    """
+    return int(version) if version.isdecimal() else 0

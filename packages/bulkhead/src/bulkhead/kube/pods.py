@@ -1,4 +1,4 @@
-"""A step's pod as the API server describes it: what of it tells how the step is."""
+"""The state of a step's pod, read from the pod as the API server describes it."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,10 @@ from bulkhead.kube import quantities
 
 Object = Mapping[str, Any]
 
-# Reasons of a container that waits because something is wrong, as the kubelet gives them.
+# Reasons of a container that waits because something is wrong. They are all that the kubelet gives
+# while it pulls an image, ErrImagePull refined to the last two by the runtime:
+# https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/kubelet/images/types.go
+# https://github.com/kubernetes/kubernetes/blob/v1.34.0/staging/src/k8s.io/cri-api/pkg/errors/errors.go
 IMAGE_REASONS: Final = frozenset(
     {
         "ErrImagePull",
@@ -22,6 +25,9 @@ IMAGE_REASONS: Final = frozenset(
         "SignatureValidationFailed",
     }
 )
+# All that it gives while it starts a container, but for PostStartHookError: the container has run
+# then, has ended, and is not started again in a pod of a Job (restartPolicy Never).
+# https://github.com/kubernetes/kubernetes/blob/v1.34.0/pkg/kubelet/kuberuntime/kuberuntime_container.go
 START_REASONS: Final = frozenset(
     {
         "CreateContainerConfigError",
@@ -31,9 +37,10 @@ START_REASONS: Final = frozenset(
         "RunContainerError",
     }
 )
-# Reasons of a container that has ended without ever having run.
+# Reasons of a container that has ended without ever having run, from containerd and from Docker.
 NEVER_RAN_REASONS: Final = frozenset({"StartError", "ContainerCannotRun"})
-# Reasons of a container that was gone when the kubelet or the runtime came back, as after a reboot.
+# Reasons of a container that was gone when the kubelet (ContainerStatusUnknown) or containerd
+# (Unknown) came back, for example after a reboot.
 LOST_REASONS: Final = frozenset({"ContainerStatusUnknown", "Unknown"})
 
 
@@ -57,15 +64,15 @@ class Ending:
 
 @dataclass(frozen=True)
 class StepPod:
-    """One pod, as last seen; `is_gone` once the API server has no such pod any more."""
+    """One pod, as last seen; `is_gone` once the API server no longer has it."""
 
     object: Object
     is_gone: bool = False
     memory_limit_before: int | None = None
-    """The limit in bytes that was in force when its container was last seen to run."""
+    """The limit in bytes that was in force when its container was last seen running."""
 
     def seen_again(self, value: Object, *, is_gone: bool) -> "StepPod":
-        """Return the same pod as it is seen now, with what only the earlier sight of it tells."""
+        """Return the same pod as it is now; keep what only its earlier state tells."""
         before = self.memory_limit if self.is_running else self.memory_limit_before
         return StepPod(value, is_gone, before)
 
@@ -86,7 +93,7 @@ class StepPod:
 
     @property
     def node(self) -> str | None:
-        """The node that it stands on, once there is one."""
+        """The node that it runs on, once there is one."""
         return self._spec.get("nodeName")
 
     @property
@@ -101,17 +108,17 @@ class StepPod:
 
     @property
     def message(self) -> str:
-        """What goes with the reason."""
+        """The message beside `reason`."""
         return self._status.get("message", "")
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing of it runs any more, or will."""
+        """Whether nothing of it runs now or later."""
         return self.is_gone or self.phase in {"Succeeded", "Failed"} or self.ending is not None
 
     @property
     def is_being_deleted(self) -> bool:
-        """Whether somebody asked for its end before it came by itself."""
+        """Whether it was deleted, by a person or a component of the cluster."""
         return "deletionTimestamp" in self.object["metadata"]
 
     @property
@@ -169,7 +176,7 @@ class StepPod:
 
     @property
     def waiting(self) -> tuple[str, str] | None:
-        """Reason and message of what keeps the container from starting."""
+        """Reason and message of a container that waits to start."""
         waiting = self._state.get("waiting")
         return waiting and (waiting.get("reason", ""), waiting.get("message", ""))
 
@@ -183,7 +190,7 @@ class StepPod:
 
     @property
     def disruption(self) -> tuple[str, str] | None:
-        """Reason and message of the cluster's own doing: drained, preempted, its node lost.
+        """Reason and message if the cluster ends it: drained, preempted, its node lost.
 
         https://kubernetes.io/docs/concepts/workloads/pods/disruptions/#pod-disruption-conditions
         """
@@ -194,10 +201,10 @@ class StepPod:
 
     @property
     def node_is_lost(self) -> bool:
-        """Whether the node has stopped saying how the pod is.
+        """Whether the node has stopped reporting the pod's state.
 
-        The node controller then takes the pod's readiness away; the kubelet's last word on its
-        containers, that all of them are ready, stays.
+        The node controller then sets the pod's condition Ready to False. ContainersReady stays
+        True, as the kubelet last reported it.
         """
         if self.reason == "NodeLost" or self.phase == "Unknown":
             return True
@@ -222,16 +229,16 @@ class StepPod:
 
     @property
     def deadline_seconds(self) -> int | None:
-        """The longest life that it may have."""
+        """Its time limit in seconds."""
         return self._spec.get("activeDeadlineSeconds")
 
     def limit(self, resource: str) -> str | None:
-        """The limit that the API server gave its container, also where it came from a default."""
+        """The limit of its container in the pod's spec, where a LimitRange may have set it."""
         limits = self._container.get("resources", {}).get("limits") or {}
         return limits.get(resource)
 
     def request(self, resource: str) -> str | None:
-        """What its container asked the scheduler for."""
+        """The request of its container in the pod's spec."""
         requests = self._container.get("resources", {}).get("requests") or {}
         return requests.get(resource)
 
@@ -239,8 +246,8 @@ class StepPod:
     def memory_limit(self) -> int | None:
         """The memory limit in bytes: the one in force, which may have grown since it started.
 
-        Of a container that does not run the kubelet tells what it was granted, and a step that was
-        killed while it was about to grow never had that.
+        For a container that does not run, the kubelet reports the limit that it was granted. A step
+        that was killed before this limit was in force never had it.
         """
         if not self.is_running and self.memory_limit_before is not None:
             return self.memory_limit_before
@@ -262,7 +269,7 @@ class StepPod:
 
     @property
     def _container(self) -> Object:
-        """The step's container is the first; what a team puts beside it comes after."""
+        """The step's container is the first; sidecars of a team come after it."""
         return (self._spec.get("containers") or [{}])[0]
 
     @property

@@ -24,23 +24,23 @@ GIB: Final = 2**30
 
 
 class QuantityError(ValueError):
-    """A text is no Kubernetes quantity."""
+    """A text is not a valid Kubernetes quantity, or is negative."""
 
 
 def parse(quantity: str | float) -> Decimal:
-    """Return a quantity as a plain number: cores or bytes, or whatever it counts.
+    """Return a quantity as a plain number, for example of cores or bytes.
 
-    What is larger than 2⁶³ - 1 counts as that, as in Kubernetes.
+    More than 2⁶³ - 1 is returned as 2⁶³ - 1, as in Kubernetes.
 
     Raises:
-        QuantityError: it is none, or it is negative.
+        QuantityError: it is not a valid quantity, or it is negative.
     """
     text = str(quantity)
     match = _FORM.fullmatch(text)
     if not match:
         raise QuantityError(
-            f"{text!r} is no Kubernetes quantity; one is a number with or without a unit, such as "
-            "500m or 2 (cores), 512Mi or 1.5Gi (bytes)"
+            f"{text!r} is not a valid Kubernetes quantity; one is a number with or without a unit, "
+            "such as 500m or 2 (cores), 512Mi or 1.5Gi (bytes)"
         )
     number = Decimal(match["number"])
     if number < 0:
@@ -64,7 +64,7 @@ def exact_bytes(number: int) -> str:
 
 
 def readable_bytes(number: float) -> str:
-    """Return bytes as a person would say them: `87Mi`, `1.4Gi`."""
+    """Return bytes rounded for people: `87Mi`, `1.4Gi`."""
     mebibytes = round(number / MIB)
     if mebibytes < GIB // MIB:
         return f"{mebibytes}Mi"

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from bulkhead import names
 from bulkhead.dagster_compat import DagsterKubernetesClient
+from bulkhead.kube.api import KubernetesApi
 from bulkhead.steps.ceiling import Ceiling
 from bulkhead.steps.growth import InPlaceGrowth
 from bulkhead.steps.growth_channel import GrowthChannel
@@ -31,9 +32,10 @@ def connect(
         run_id: of the run.
         ceiling: the largest step of the code location.
     """
-    jobs = StepJobs(client, namespace)
+    api = KubernetesApi.of_configuration(client.core_api.api_client.configuration)
+    jobs = StepJobs(api, namespace)
     selector = f"{names.RUN_ID_LABEL}={run_id},{names.STEP_KEY_LABEL}"
-    watch = StepWatch(jobs.core_api, namespace, selector)
+    watch = StepWatch(api, namespace, selector)
     watch.start()
     growth = InPlaceGrowth(jobs, watch, ceiling)
     return StepCluster(jobs, watch, growth, GrowthChannel(growth.grow))

@@ -171,7 +171,7 @@ class IsolatedStepHandler(K8sStepHandler):
         verdict = judgement.verdict
         if judgement.retriggers:
             launch.next_request_at = now + _RETRIGGER_SECONDS
-            cluster.jobs.nudge(launch.job_name)
+            cluster.jobs.retrigger(launch.job_name)
         if judgement.checks_job:
             launch.job_checked_at = now
             if cluster.jobs.exists(launch.job_name) is False:

@@ -1,43 +1,37 @@
 """The requests that are made for single Jobs of steps; all else is known from the watch.
 
-An API server that does not answer is no reason for any of these to fail: what can wait is tried
-again by whoever asks, and what can't is written to the log.
+None of these fails because the API server does not answer. What can wait is tried again by the
+caller, what cannot is logged.
 """
 
-import json
 import logging
 import os
 import time
 from collections.abc import Mapping
-from typing import Any, Final, cast
-
-from kubernetes.client.exceptions import ApiException
-from urllib3.exceptions import HTTPError
+from typing import Any, Final
 
 from bulkhead import names
-from bulkhead.dagster_compat import DagsterKubernetesClient
 from bulkhead.kube import quantities
-from bulkhead.kube.jobs import HTTP_NOT_FOUND, CascadingClient
+from bulkhead.kube.api import KubernetesApi, KubernetesApiError
+from bulkhead.kube.jobs import HTTP_NOT_FOUND, plain_object
 from bulkhead.kube.pods import StepPod
 
 _logger = logging.getLogger("bulkhead.steps")
-
-_NO_ANSWER: Final = (HTTPError, OSError)
 
 _HTTP_CONFLICT: Final = 409
 _HTTP_TOO_MANY: Final = 429
 _HTTP_SERVER: Final = 500
 
-_OWNER_PATIENCE_SECONDS: Final = 60.0
+_OWNER_TIMEOUT_SECONDS: Final = 60.0
 _RETRY_SECONDS: Final = 2.0
 _LOG_LINES: Final = 20
 
 
 class RefusedError(Exception):
-    """A request was not granted; `str()` is why, and `may_pass` whether the next try can be."""
+    """A request was refused; `str()` is why, and `may_pass` whether the next try may succeed."""
 
     def __init__(self, message: str, *, may_pass: bool) -> None:
-        """Keep the API server's words, and whether it may think otherwise later."""
+        """Keep the API server's message, and whether the cause may go away."""
         super().__init__(message)
         self.may_pass = may_pass
 
@@ -45,70 +39,61 @@ class RefusedError(Exception):
 class StepJobs:
     """The Jobs of one run's steps, in the namespace of its code location."""
 
-    def __init__(self, client: DagsterKubernetesClient, namespace: str) -> None:
-        """Use the connections of a client of dagster-k8s."""
-        self._client = CascadingClient.over(client)
+    def __init__(self, api: KubernetesApi, namespace: str) -> None:
+        """Prepare; nothing is requested yet."""
+        self._api = api
         self._namespace = namespace
+        self._jobs_path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         self._own: dict[str, Any] | None = None
 
-    @property
-    def core_api(self) -> Any:  # noqa: ANN401 - a CoreV1Api
-        """The API in which pods and events are."""
-        return self._client.core_api
-
     def create(self, job: Any) -> None:  # noqa: ANN401 - a V1Job
-        """Make a Job; one that is there already was made by an earlier try.
+        """Create a Job; one that exists was created by an earlier try.
 
         Raises:
-            RefusedError: the API server will not have it, or does not answer.
+            RefusedError: the API server rejects it, or does not answer.
         """
         try:
-            self._client.batch_api.create_namespaced_job(self._namespace, job)
-        except ApiException as error:
-            if error.status == _HTTP_CONFLICT and _reason(error) == "AlreadyExists":
+            self._api.create(self._jobs_path, plain_object(job))
+        except KubernetesApiError as error:
+            if error.status == _HTTP_CONFLICT and error.reason == "AlreadyExists":
                 return
             raise _refused(error) from error
-        except _NO_ANSWER as error:
-            raise _unanswered(error) from error
 
     def exists(self, job_name: str) -> bool | None:
-        """Say whether a Job is there and stays; None where the API server does not say."""
+        """Say whether a Job exists and is not being deleted; None where this is unknown."""
         try:
-            job = self._client.batch_api.read_namespaced_job(job_name, self._namespace)
-        except ApiException as error:
+            job = self._read(job_name)
+        except KubernetesApiError as error:
             return False if error.status == HTTP_NOT_FOUND else None
-        except _NO_ANSWER:
-            return None
-        return job.metadata.deletion_timestamp is None
+        return not job["metadata"].get("deletionTimestamp")
 
     def exceeded_deadline(self, job_name: str) -> int | None:
         """Return a Job's own time limit in seconds, if it was that which ended its pod."""
         try:
-            job = self._client.batch_api.read_namespaced_job(job_name, self._namespace)
-        except (ApiException, *_NO_ANSWER):
+            job = self._read(job_name)
+        except KubernetesApiError:
             return None
-        conditions = job.status.conditions or []
-        if any(each.reason == "DeadlineExceeded" for each in conditions):
-            return job.spec.active_deadline_seconds
+        conditions = job.get("status", {}).get("conditions") or []
+        if any(each.get("reason") == "DeadlineExceeded" for each in conditions):
+            return job["spec"].get("activeDeadlineSeconds")
         return None
 
     def last_lines(self, pod: StepPod) -> str:
         """Return the end of what a step's container printed; empty where that is lost."""
+        query = {"container": pod.container_name, "tailLines": str(_LOG_LINES)}
         try:
-            return self.core_api.read_namespaced_pod_log(
-                pod.name, pod.namespace, container=pod.container_name, tail_lines=_LOG_LINES
-            ).strip()
-        except (ApiException, *_NO_ANSWER):
+            return self._api.text(f"{_pod_path(pod)}/log", query).strip()
+        except KubernetesApiError:
             return ""
 
-    def nudge(self, job_name: str) -> None:
-        """Have the Job controller try again soon to make a pod that was refused.
+    def retrigger(self, job_name: str) -> None:
+        """Have the Job controller soon retry to create a pod that was refused.
 
-        By itself it tries again after 1, 2, 4 … 60 s. A Job that changes is looked at a second
+        By itself it retries after 1, 2, 4 … 60 s. A Job that changes is looked at a second
         later. https://kubernetes.io/docs/concepts/workloads/controllers/job/
         """
         path = f"/metadata/annotations/{names.RETRIGGERED_ANNOTATION.replace('/', '~1')}"
-        self._patch(job_name, path, str(int(time.time())), "could not be nudged")
+        self._patch(job_name, path, str(int(time.time())), "could not be retriggered")
 
     def adopt(self, job_name: str) -> None:
         """Hand a Job that an earlier pod of this run made over to the Job of this one.
@@ -131,7 +116,7 @@ class StepJobs:
         """Raise the memory request and limit of a running step, to so many bytes.
 
         Raises:
-            RefusedError: the API server will not have it, or does not answer.
+            RefusedError: the API server rejects it, or does not answer.
         """
         changes = [
             {
@@ -142,23 +127,21 @@ class StepJobs:
             for kind in ("requests", "limits")
         ]
         try:
-            self.core_api.patch_namespaced_pod_resize(
-                pod.name, pod.namespace, changes, _preload_content=False
-            )
-        except ApiException as error:
+            self._api.patch(f"{_pod_path(pod)}/resize", changes)
+        except KubernetesApiError as error:
             raise _refused(error) from error
-        except _NO_ANSWER as error:
-            raise _unanswered(error) from error
 
     def address(self) -> str | None:
         """Return the IP address of this pod; None where it is in none, or cannot see it."""
         return self._own_pod().get("status", {}).get("podIP")
 
     def delete(self, job_name: str) -> None:
-        """Remove a Job and its pod."""
+        """Delete a Job and its pod."""
         try:
-            self._client.delete_job(job_name, self._namespace)
-        except (ApiException, *_NO_ANSWER) as error:
+            self._api.delete(f"{self._jobs_path}/{job_name}")
+        except KubernetesApiError as error:
+            if error.status == HTTP_NOT_FOUND:
+                return
             _logger.warning("Job %s could not be deleted: %s", job_name, error)
 
     def owner(self) -> Mapping[str, str] | None:
@@ -182,16 +165,12 @@ class StepJobs:
 
     def _read_own_pod(self) -> dict[str, Any]:
         name = os.environ.get("HOSTNAME")
-        patience = time.monotonic() + _OWNER_PATIENCE_SECONDS
+        timeout = time.monotonic() + _OWNER_TIMEOUT_SECONDS
         while name:
             try:
-                response = self.core_api.read_namespaced_pod(
-                    name, self._namespace, _preload_content=False
-                )
-                return json.loads(response.data)
-            except (ApiException, *_NO_ANSWER) as error:
-                final = isinstance(error, ApiException) and error.status == HTTP_NOT_FOUND
-                if final or time.monotonic() > patience:
+                return self._api.get(f"/api/v1/namespaces/{self._namespace}/pods/{name}")
+            except KubernetesApiError as error:
+                if error.status == HTTP_NOT_FOUND or time.monotonic() > timeout:
                     _logger.warning(
                         "Steps of this run have no owner and may outlive it: pod %s in namespace "
                         "%s could not be read: %s",
@@ -203,38 +182,24 @@ class StepJobs:
             time.sleep(_RETRY_SECONDS)
         return {}
 
+    def _read(self, job_name: str) -> dict[str, Any]:
+        return self._api.get(f"{self._jobs_path}/{job_name}")
+
     def _patch(self, job_name: str, path: str, value: object, otherwise: str) -> None:
         try:
-            self._client.batch_api.patch_namespaced_job(
-                job_name, self._namespace, [{"op": "add", "path": path, "value": value}]
+            self._api.patch(
+                f"{self._jobs_path}/{job_name}", [{"op": "add", "path": path, "value": value}]
             )
-        except (ApiException, *_NO_ANSWER) as error:
+        except KubernetesApiError as error:
             _logger.warning("Job %s %s: %s", job_name, otherwise, error)
 
 
-def _refused(error: ApiException) -> RefusedError:
-    trouble = not error.status or error.status in range(_HTTP_SERVER, 600)
-    may_pass = trouble or error.status in {_HTTP_TOO_MANY, _HTTP_CONFLICT}
-    return RefusedError(_message(error), may_pass=may_pass)
+def _pod_path(pod: StepPod) -> str:
+    return f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
 
 
-def _unanswered(error: Exception) -> RefusedError:
-    return RefusedError(f"no answer: {error}", may_pass=True)
-
-
-def _message(error: ApiException) -> str:
-    """The API server's own words."""
-    return _said(error).get("message") or f"{error.status} {error.reason}"
-
-
-def _reason(error: ApiException) -> str | None:
-    """The API server's reason, in one word."""
-    return _said(error).get("reason")
-
-
-def _said(error: ApiException) -> dict[str, Any]:
-    try:
-        said = json.loads(error.body or "")
-    except ValueError:
-        return {}
-    return cast("dict[str, Any]", said) if isinstance(said, dict) else {}
+def _refused(error: KubernetesApiError) -> RefusedError:
+    if error.status is None:
+        return RefusedError(f"no answer: {error}", may_pass=True)
+    may_pass = error.status >= _HTTP_SERVER or error.status in {_HTTP_TOO_MANY, _HTTP_CONFLICT}
+    return RefusedError(error.message, may_pass=may_pass)

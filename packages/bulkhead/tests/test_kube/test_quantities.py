@@ -104,8 +104,8 @@ def test_nonsense_is_refused_with_its_value_and_examples_of_sense(nonsense: obje
     with pytest.raises(QuantityError) as refused:
         quantities.parse(nonsense)  # type: ignore[arg-type]
     assert str(refused.value) == (
-        f"{str(nonsense)!r} is no Kubernetes quantity; one is a number with or without a unit, "
-        "such as 500m or 2 (cores), 512Mi or 1.5Gi (bytes)"
+        f"{str(nonsense)!r} is not a valid Kubernetes quantity; one is a number with or "
+        "without a unit, such as 500m or 2 (cores), 512Mi or 1.5Gi (bytes)"
     )
 
 
