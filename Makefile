@@ -47,7 +47,7 @@ lint: .venv/synced .tools/synced ## Check style, types, import layers, charts, w
 unit: .venv/synced .tools/synced ## Run unit tests, tests of the rendered charts, and the tests of each code location
 	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-kind-test: .venv/synced ## Test the promises on a real cluster (ARGS='-k quota' to select tests)
+kind-test: .venv/synced ## The promises, on a real cluster (ARGS='-k quota' for some)
 	@$(BULKHEAD_KIND) up --no-run
 	@$(BULKHEAD_KIND) images --also tests/e2e/locations
 	@$(PYTEST) tests/e2e $(TIMEOUT) --durations=20 $(ARGS)
