@@ -83,12 +83,49 @@ LOCATION_ESCAPES = [
 ]
 
 AMOUNTS = [
-    ("steps.defaults.limits.memory=128Mi", "a step needs about 136Mi before its own code runs"),
-    ("steps.defaults.limits.memory=8Gi", "is above the ceiling of 4Gi"),
-    ("steps.defaults.limits.cpu=2500m", "is above the ceiling of 2"),
-    ("steps.defaults.requests.cpu=1001m", "is above the limit of 1"),
-    ("ceiling.memory=511Mi,steps.defaults.limits.memory=300Mi", "no run could start"),
-    ("namespace=bulkhead", "is the namespace of the platform already"),
+    (
+        "steps.defaults.limits.memory=128Mi",
+        (
+            "codeLocations.hello.steps.defaults.limits.memory: 128Mi is below the minimum of "
+            "192Mi, because a step needs about 136Mi before its own code runs. Set 192Mi or more."
+        ),
+    ),
+    (
+        "steps.defaults.limits.memory=8Gi",
+        (
+            "codeLocations.hello.steps.defaults.limits.memory: 8Gi is above the ceiling of 4Gi. "
+            "Lower the limit, or raise codeLocations.hello.ceiling.memory."
+        ),
+    ),
+    (
+        "steps.defaults.limits.cpu=2500m",
+        (
+            "codeLocations.hello.steps.defaults.limits.cpu: 2500m is above the ceiling of 2. "
+            "Lower the limit, or raise codeLocations.hello.ceiling.cpu."
+        ),
+    ),
+    (
+        "steps.defaults.requests.cpu=1001m",
+        (
+            "codeLocations.hello.steps.defaults.requests.cpu: 1001m is above the limit of 1. "
+            "Lower the request, or raise the limit."
+        ),
+    ),
+    (
+        "ceiling.memory=511Mi,steps.defaults.limits.memory=300Mi",
+        (
+            "codeLocations.hello.ceiling.memory: 511Mi is below the limit of run pods "
+            "(runLauncher.resources.limits.memory: 512Mi), so no run could start. "
+            "Raise the ceiling, or lower the limit of run pods."
+        ),
+    ),
+    (
+        "namespace=bulkhead",
+        (
+            "codeLocations.hello.namespace: bulkhead is already the namespace of the platform. "
+            "Give each code location its own namespace."
+        ),
+    ),
 ]
 
 
@@ -132,7 +169,6 @@ def test_amounts_that_contradict_each_other_are_named(
     minimal: render.Case, settings: str, reason: str
 ) -> None:
     message = _refusal(minimal, *(f"codeLocations.hello.{each}" for each in settings.split(",")))
-    assert "codeLocations.hello." in message
     assert reason in message
 
 
@@ -140,11 +176,23 @@ def test_two_code_locations_cannot_share_a_namespace(minimal: render.Case) -> No
     message = _refusal(
         minimal, "codeLocations.one.namespace=shared", "codeLocations.two.namespace=shared"
     )
-    assert "codeLocations.two.namespace: shared is the namespace of code location one" in message
+    assert (
+        "codeLocations.two.namespace: shared is already the namespace of code location one. "
+        "Give each code location its own namespace." in message
+    )
 
 
 def test_a_code_location_without_tag_and_digest_is_refused(location: render.Case) -> None:
-    assert "image.tag and image.digest are both empty" in _refusal(location, "image.digest=")
+    message = _refusal(location, "image.digest=")
+    assert "image.tag and image.digest are both empty. Set one of them." in message
+
+
+def test_an_ingress_with_tls_and_without_a_certificate_is_refused(minimal: render.Case) -> None:
+    message = _refusal(minimal, "ingress.enabled=true", "ingress.dagsterWebserver.tls.enabled=true")
+    assert (
+        "ingress.dagsterWebserver.tls.secretName is empty, but tls.enabled is true. "
+        "Set the name of the Secret with the certificate." in message
+    )
 
 
 def _objects(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:

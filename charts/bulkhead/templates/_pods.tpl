@@ -1,4 +1,4 @@
-{{- /* What the platform's pods have in common. */}}
+{{- /* Settings that all pods of the platform share. */}}
 
 {{- define "bulkhead.podSecurity" -}}
 runAsNonRoot: true
@@ -15,7 +15,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{- /* Where a component's pods may stand: (list $ component-values). */}}
+{{- /* The nodes that the pods of a component may run on: (list $ component-values). */}}
 {{- define "bulkhead.placement" -}}
 {{- $root := index . 0 }}{{ $values := index . 1 -}}
 {{- with $root.Values.imagePullSecrets }}
@@ -32,7 +32,7 @@ affinity: {{ toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{- /* Environment of web server and daemon. */}}
+{{- /* Environment variables of the web server and the daemon. */}}
 {{- define "bulkhead.environment" -}}
 env:
   - {name: DAGSTER_HOME, value: /opt/dagster/home}
@@ -44,7 +44,7 @@ envFrom:
   - secretRef: {name: {{ include "bulkhead.objectStoreSecret" . }}}
 {{- end }}
 
-{{- /* The root file system is read-only; dagster.yaml lies in a home that may be written to. */}}
+{{- /* The root file system is read-only, so dagster.yaml is mounted into a writable DAGSTER_HOME. */}}
 {{- define "bulkhead.instanceMounts" -}}
 - {name: home, mountPath: /opt/dagster/home}
 - {name: instance, mountPath: /opt/dagster/home/dagster.yaml, subPath: dagster.yaml, readOnly: true}

@@ -1,4 +1,4 @@
-{{- /* Name, labels and image. `docs/design/contract.md` lists the names that others rely on. */}}
+{{- /* Name, labels and image. `docs/design/contract.md` lists the names that other parts use. */}}
 
 {{- define "code-location.name" -}}
 {{ .Values.codeLocation | default .Release.Name }}
@@ -10,7 +10,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: code-server
 {{- end }}
 
-{{- /* Labels; the version is the image's: what runs here is the team's, not the chart. */}}
+{{- /* Labels. The version is the version of the team's image, not of the chart. */}}
 {{- define "code-location.labels" -}}
 {{ include "code-location.selector" . }}
 app.kubernetes.io/part-of: bulkhead
@@ -19,12 +19,12 @@ app.kubernetes.io/version: {{ .Values.image.tag | default (.Values.image.digest 
 bulkhead.dev/code-location: {{ include "code-location.name" . }}
 {{- end }}
 
-{{- /* A digest wins over a tag. */}}
+{{- /* A digest takes precedence over a tag. */}}
 {{- define "code-location.image" -}}
 {{- $name := printf "%s/%s" .Values.image.registry .Values.image.repository | trimPrefix "/" -}}
 {{- if .Values.image.digest -}}
 {{ $name }}@{{ .Values.image.digest }}
 {{- else -}}
-{{ $name }}:{{ .Values.image.tag | required "image.tag and image.digest are both empty: name the image by one of them" }}
+{{ $name }}:{{ .Values.image.tag | required "image.tag and image.digest are both empty. Set one of them." }}
 {{- end }}
 {{- end }}

@@ -1,6 +1,6 @@
-{{- /* What is given once and reaches the code server, the run pods and the step pods alike. */}}
+{{- /* Settings that apply to the code server, the run pods and the step pods. */}}
 
-{{- /* Where the team's code is, as environment variables. */}}
+{{- /* The place of the team's code, as environment variables. */}}
 {{- define "code-location.definitions" -}}
 {{- with .Values.definitions -}}
 {{- with .module }}
@@ -21,8 +21,8 @@ BULKHEAD_DEFINITIONS_WORKING_DIRECTORY: {{ . | quote }}
 {{- end }}
 {{- end }}
 
-{{- /* Dagster's container context: what the code server tells the platform about the pods of its
-runs and steps. It is kept with each run, so that a run goes on with what it was launched with. */}}
+{{- /* Dagster's container context: the settings of run pods and step pods that the code server reports to
+the platform. Dagster stores it with each run, so a run keeps the settings that it started with. */}}
 {{- define "code-location.containerContext" -}}
 {{- $env := list -}}
 {{- range $name, $value := include "code-location.definitions" . | fromYaml -}}

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Imports an archive of images into the containerd store of a root file system that does not run.
-# To be run by root in mount and process namespaces of its own: `unshare --mount --pid --fork`.
+# Imports an archive of images into the containerd store of a root file system that is not running.
+# Run it as root in separate mount and process namespaces: `unshare --mount --pid --fork`.
 #
 # usage: preload.sh <root file system> <archive>
 set -eu
@@ -15,7 +15,7 @@ mount -t tmpfs tmpfs "$root/tmp"
 touch "$root/tmp/images.tar"
 mount --bind "$archive" "$root/tmp/images.tar"
 
-# shellcheck disable=SC2016 # the shell inside expands them
+# shellcheck disable=SC2016 # the inner shell expands them
 exec chroot "$root" sh -eu -c '
     containerd --log-level warn &
     containerd=$!

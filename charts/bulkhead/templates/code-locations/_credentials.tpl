@@ -1,8 +1,9 @@
-{{- /* A Secret with what was generated on the first install, or with the admin's own, in the
-platform's namespace and in every code location's: (dict root name existing generated).
+{{- /* Credentials as a Secret in the platform's namespace and in the namespace of every code location:
+(dict root name existing generated). They are generated on the first install, or come from the
+admin's existing Secret.
 
-What the cluster has is never replaced. An admin's own Secret is copied where it can be read;
-`helm template` can't, so there the copies are the admin's to make. */}}
+Credentials in the cluster are never replaced. The chart copies the admin's Secret if it can read it.
+`helm template` cannot read it, so the admin creates the copies. */}}
 {{- define "bulkhead.credentials" -}}
 {{- $root := .root -}}
 {{- $source := .existing | default .name -}}
@@ -13,7 +14,7 @@ What the cluster has is never replaced. An admin's own Secret is copied where it
 {{- $_ := set $data $key . -}}
 {{- else -}}
 {{- if lookup "v1" "Namespace" "" "kube-system" -}}
-{{- fail (printf "Secret %s in namespace %s has no key %s; it needs the keys %s. Make it before installing (%s.existingSecret names it)" $source $root.Release.Namespace $key (keys $.generated | sortAlpha | join ", ") $.values) -}}
+{{- fail (printf "Secret %s in namespace %s has no key %s. It must have the keys %s. Create it before the install (%s.existingSecret names it)." $source $root.Release.Namespace $key (keys $.generated | sortAlpha | join ", ") $.values) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
@@ -25,7 +26,7 @@ metadata:
   namespace: {{ $root.Release.Namespace }}
   labels: {{ include "bulkhead.labels" (list $root .component) | nindent 4 }}
   annotations:
-    # The data on the volume outlives an uninstall, and is worth nothing without this.
+    # An uninstall keeps the data on the volume. The data cannot be read without this Secret.
     helm.sh/resource-policy: keep
 type: Opaque
 data: {{ toYaml $data | nindent 2 }}

@@ -1,4 +1,4 @@
-{{- /* Every code location by its name, with the defaults filled in, as YAML. */}}
+{{- /* Returns all code locations by name, with the defaults filled in, as YAML. */}}
 {{- define "bulkhead.locations" -}}
 {{- $locations := dict -}}
 {{- $taken := dict .Release.Namespace "the platform" -}}
@@ -7,7 +7,7 @@
 {{- $_ := set $location "name" $name -}}
 {{- $_ := set $location "namespace" ($location.namespace | default (printf "bulkhead-%s" $name)) -}}
 {{- with get $taken $location.namespace -}}
-{{- fail (printf "codeLocations.%s.namespace: %s is the namespace of %s already; give every code location one of its own" $name $location.namespace .) -}}
+{{- fail (printf "codeLocations.%s.namespace: %s is already the namespace of %s. Give each code location its own namespace." $name $location.namespace .) -}}
 {{- end -}}
 {{- $_ := set $taken $location.namespace (printf "code location %s" $name) -}}
 {{- include "bulkhead.checkSteps" (list $ $location) -}}
@@ -22,8 +22,8 @@
 bulkhead.dev/code-location: {{ $location.name }}
 {{- end }}
 
-{{- /* Metadata, without the name, of an object that goes on living with the code location when the
-platform is uninstalled: (list $ location). A later install of the same release takes it over. */}}
+{{- /* Metadata, without the name, of an object that is kept with the code location when the platform is
+uninstalled: (list $ location). A later install of the same release adopts the object. */}}
 {{- define "bulkhead.locationMetadata" -}}
 {{- $location := index . 1 -}}
 namespace: {{ $location.namespace }}
@@ -34,7 +34,7 @@ annotations:
 {{- end }}
 {{- end }}
 
-{{- /* Web server and daemon as subjects of a RoleBinding. */}}
+{{- /* The web server and the daemon as subjects of a RoleBinding. */}}
 {{- define "bulkhead.platformAccounts" -}}
 {{- range list "webserver" "daemon" -}}
 - kind: ServiceAccount

@@ -1,5 +1,5 @@
-{{- /* Waits until the schema is at the image's version: Dagster's services race to make the tables
-of an empty database, and read those of an old one wrongly. */}}
+{{- /* Waits until the schema has the version of the image. Otherwise Dagster's services would race to
+create the tables of an empty database, and would misread the tables of an old one. */}}
 {{- define "bulkhead.waitForSchema" -}}
 - name: wait-for-schema
   {{- include "bulkhead.image" (list . .Values.image) | nindent 2 }}
@@ -13,10 +13,10 @@ of an empty database, and read those of an old one wrongly. */}}
   volumeMounts: {{ include "bulkhead.instanceMounts" . | nindent 4 }}
 {{- end }}
 
-{{- /* Spec of the Job that makes or upgrades the schema: (list $ config-map). */}}
+{{- /* Spec of the Job that creates or upgrades the schema: (list $ config-map). */}}
 {{- define "bulkhead.migrateSpec" -}}
 {{- $root := index . 0 -}}
-# The command waits for the database itself; what it refuses, it refuses every time.
+# The command waits for the database itself. More retries would not help when it rejects the schema.
 backoffLimit: 2
 activeDeadlineSeconds: {{ $root.Values.migration.activeDeadlineSeconds }}
 template:

@@ -1,6 +1,6 @@
-{{- /* What a client of the object store is told, in-cluster or not. */}}
+{{- /* Settings of the clients of the object store, in-cluster or external. */}}
 
-{{- /* URL of the object store; nothing for AWS itself. */}}
+{{- /* Returns the URL of the object store. Empty: AWS S3. */}}
 {{- define "bulkhead.objectStoreEndpoint" -}}
 {{- if .Values.objectStore.enabled -}}
 http://{{ include "bulkhead.name" (list . "object-store") }}.{{ .Release.Namespace }}.svc:8333
@@ -9,12 +9,12 @@ http://{{ include "bulkhead.name" (list . "object-store") }}.{{ .Release.Namespa
 {{- end }}
 {{- end }}
 
-{{- /* Region and habits of every S3 client. boto3 knows only the second name of the region. */}}
+{{- /* Settings of every S3 client. boto3 reads only the second variable of the region. */}}
 {{- define "bulkhead.objectStoreSettings" -}}
 AWS_REGION: {{ .Values.objectStore.region | quote }}
 AWS_DEFAULT_REGION: {{ .Values.objectStore.region | quote }}
 {{- if include "bulkhead.objectStoreEndpoint" . }}
-# Not every S3-compatible store understands the checksums that AWS's clients add unasked.
+# Some S3-compatible stores do not support the checksums that AWS clients add by default.
 AWS_REQUEST_CHECKSUM_CALCULATION: when_required
 AWS_RESPONSE_CHECKSUM_VALIDATION: when_required
 {{- end }}

@@ -1,6 +1,6 @@
-{{- /* workspace-sync, a native sidecar of web server and daemon: (list $ extra-arguments). It has
-started when the first workspace is written, so its neighbour never reads a missing file. It has no
-readiness probe: without the API server the last workspace still holds. */}}
+{{- /* workspace-sync, a native sidecar of the web server and the daemon: (list $ extra-arguments). It
+counts as started when the first workspace is written, so the main container never reads a missing
+file. It has no readiness probe: without the API server, the last workspace stays valid. */}}
 {{- define "bulkhead.workspaceSync" -}}
 {{- $root := index . 0 -}}
 - name: workspace-sync

@@ -1,5 +1,5 @@
--- Databases, roles and their rights. May be run again: what is there is brought to this state.
--- Passwords come from the environment, one variable per role.
+-- Databases, roles and their privileges. It can run again: it brings existing objects to this state.
+-- Passwords come from environment variables, one per role.
 \set ON_ERROR_STOP on
 \getenv ingestion_password INGESTION_PASSWORD
 \getenv analytics_password ANALYTICS_PASSWORD
@@ -11,13 +11,13 @@ ALTER ROLE ingestion LOGIN PASSWORD :'ingestion_password';
 ALTER ROLE analytics LOGIN PASSWORD :'analytics_password';
 ALTER ROLE ml LOGIN PASSWORD :'ml_password';
 
--- The shop's own database is ingestion's alone.
+-- Only ingestion may use the shop's own database.
 SELECT 'CREATE DATABASE shop OWNER ingestion'
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = 'shop') \gexec
 REVOKE ALL ON DATABASE shop, warehouse, postgres FROM PUBLIC;
 
 GRANT CONNECT ON DATABASE warehouse TO ingestion, analytics, ml;
--- dlt loads by way of further schemas, which it makes itself; dbt uses temporary tables.
+-- dlt loads through additional schemas, which it creates itself. dbt uses temporary tables.
 GRANT CREATE, TEMPORARY ON DATABASE warehouse TO ingestion;
 GRANT TEMPORARY ON DATABASE warehouse TO analytics, ml;
 
@@ -27,7 +27,7 @@ CREATE SCHEMA IF NOT EXISTS raw AUTHORIZATION ingestion;
 CREATE SCHEMA IF NOT EXISTS analytics AUTHORIZATION analytics;
 CREATE SCHEMA IF NOT EXISTS ml AUTHORIZATION ml;
 
--- Each may read what the one before it makes: the tables that are there, and those to come.
+-- Each team may read the tables of the team before it: existing tables and future ones.
 GRANT USAGE ON SCHEMA raw TO analytics;
 GRANT SELECT ON ALL TABLES IN SCHEMA raw TO analytics;
 ALTER DEFAULT PRIVILEGES FOR ROLE ingestion IN SCHEMA raw GRANT SELECT ON TABLES TO analytics;

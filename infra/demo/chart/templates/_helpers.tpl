@@ -11,7 +11,7 @@ app.kubernetes.io/managed-by: {{ (index . 0).Release.Service }}
 app.kubernetes.io/version: {{ (index . 0).Chart.AppVersion | quote }}
 {{- end }}
 
-{{- /* Of a pod, whose version is its image's: another chart does not restart it. */}}
+{{- /* Labels of a pod. The version is the version of its image, so a new chart does not restart it. */}}
 {{- define "grocer.podLabels" -}}
 {{ include "grocer.selector" . }}
 app.kubernetes.io/part-of: bulkhead
@@ -38,7 +38,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{- /* Password of a role: what the cluster has, or a new one on the first install. */}}
+{{- /* Returns the password of a role: the one in the cluster, or a new one on the first install. */}}
 {{- define "grocer.password" -}}
 {{- $root := index . 0 -}}
 {{- $found := (lookup "v1" "Secret" $root.Release.Namespace "grocer-passwords").data | default dict -}}
