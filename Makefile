@@ -9,30 +9,31 @@ LOCK          := .venv/bin/uv pip compile -q --universal --generate-hashes --no-
 TIMEOUT       := --timeout 600
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status images demo demo-cluster demo-bad-day test lint unit kind-test bench lock fmt
+.PHONY: help up down status images demo demo-cluster demo-bad-day test lint unit packages root-test kind-test \
+        bench lock fmt
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 	  /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ Use
-up: .venv/synced ## Make the cluster, build the images, install everything, run a job (KUBECONFIG=… for a cluster of yours)
+up: .venv/synced ## Create the cluster, build the images, install everything, run a job (KUBECONFIG=… for your own cluster)
 	@$(BULKHEAD_KIND) up $(KUBECONFIG_UP)
 
 down: .venv/synced ## Remove the cluster and its registry
 	@$(BULKHEAD_KIND) down
 
-status: .venv/synced ## What runs now, and where
+status: .venv/synced ## Show whether the cluster runs, and its pods
 	@$(BULKHEAD_KIND) status
 
 images: .venv/synced ## Build and push the images; show their sizes
 	@$(BULKHEAD_KIND) images
 
 ##@ Try the grocer: three teams, one flow
-demo: .venv/synced ## On this machine alone, on DuckDB, without a cluster (ARGS=--fresh: with empty data)
+demo: .venv/synced ## On this machine only, with DuckDB, without a cluster (ARGS=--fresh: with empty data)
 	@$(BULKHEAD_DEMO) laptop $(ARGS)
 
-demo-cluster: .venv/synced ## On the cluster, after all that `up` does, on PostgreSQL and the object store
+demo-cluster: .venv/synced ## On the cluster, after the steps of `up`, with PostgreSQL and the object store
 	@$(BULKHEAD_DEMO) cluster $(KUBECONFIG_UP)
 
 demo-bad-day: .venv/synced ## A file with broken rows, a step with too little memory (ARGS=--laptop beside `demo`)
@@ -46,6 +47,13 @@ lint: .venv/synced .tools/synced ## Style, types, import layers, charts, workflo
 
 unit: .venv/synced .tools/synced ## Unit tests, rendered charts, each code location's own tests
 	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+packages: .venv/synced ## Install the Debian packages that tests call (`sudo make packages`)
+	@$(BULKHEAD_KIND) packages
+
+root-test: packages ## Unit tests that need root, such as packet filters (`sudo make root-test`)
+	@test "$$(id -u)" = 0 || { echo "root-test needs root: run sudo make root-test"; exit 1; }
+	@$(PYTEST) -m needs_root $(ARGS)
 
 kind-test: .venv/synced ## The promises, on a real cluster (ARGS='-k quota' for some)
 	@$(BULKHEAD_KIND) up --no-run
@@ -61,7 +69,7 @@ bench: .venv/synced ## Measure runs and steps against Dagster's stock executors;
 fmt: .venv/synced ## Format the Python code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
-lock: .venv/synced ## Compute every requirements.lock anew
+lock: .venv/synced ## Compute every requirements.lock again
 	@$(LOCK) --python-version 3.11 --group pyproject.toml:dev packages/bulkhead/pyproject.toml infra/kind/pyproject.toml infra/demo/pyproject.toml -o requirements.lock
 	@.venv/bin/python -m tests.locks
 
