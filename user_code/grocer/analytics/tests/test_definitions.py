@@ -8,6 +8,7 @@ import pytest
 from analytics import environment
 from analytics.definitions import definitions
 from analytics.environment import Environment
+from analytics.upstream import UPSTREAM
 
 GRAPH = {
     "orders_cleaned": ("staging", {"orders", "offline_orders"}),
@@ -17,7 +18,7 @@ GRAPH = {
 }
 """Each asset with its group and what it is made from."""
 
-INGESTION = {"orders", "users", "offline_orders"}
+INGESTION = set(UPSTREAM["ingestion"])
 """Assets of another code location."""
 
 
@@ -41,7 +42,9 @@ def test_the_definitions_load_and_their_graph_is_the_same_in_each_environment(
         for name, node in own.items()
     } == GRAPH
     others = graph.get_all_asset_keys() - graph.materializable_asset_keys
-    assert {key.to_user_string() for key in others} == INGESTION
+    assert {key.to_user_string() for key in others} == {"orders", "users", "offline_orders"}
+    assert set(UPSTREAM) == {"ingestion"}
+    assert {"orders", "users", "offline_orders"} == INGESTION
     assert len(graph.asset_check_keys) == 32
 
 

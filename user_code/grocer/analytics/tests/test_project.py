@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from analytics import project
+from analytics.definitions import definitions
 from analytics.environment import Environment
 from analytics.models import models
 
@@ -66,6 +67,23 @@ def test_where_the_project_can_not_be_written_to_the_manifest_goes_elsewhere(
     folder.mkdir()
     assert project.manifest(Environment.LOCAL, folder).read_text() == "{}"
     assert list(folder.iterdir()) == []
+
+
+def test_a_source_with_a_typo_in_its_asset_key_is_a_load_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    parsed = json.loads(project.manifest(Environment.LOCAL).read_text())
+    dagster = parsed["sources"]["source.analytics.raw.users"]["config"]["meta"]["dagster"]
+    dagster["asset_key"] = ["usres"]
+    changed = tmp_path / "manifest.json"
+    changed.write_text(json.dumps(parsed))
+    monkeypatch.setattr(project, "manifest", lambda _: changed)
+    with pytest.raises(dg.DagsterInvalidDefinitionError) as raised:
+        definitions(Environment.LOCAL)
+    assert str(raised.value).startswith(
+        "Asset key usres, which users_augmented depends on, is unknown."
+    )
+    assert "nor one of offline_orders, orders, users in analytics.upstream" in str(raised.value)
 
 
 def test_a_source_that_does_not_say_which_asset_it_is_is_refused_with_what_to_write(

@@ -10,7 +10,7 @@ import pytest
 from conftest import ObjectStore, Server
 
 from bulkhead.steps.resources import StepResources
-from ml import assets, definitions, environment, programs
+from ml import assets, definitions, environment, programs, upstream
 from ml.environment import Environment
 
 KEYS = {"next_week_shoppers", "order_forecast_model", "predicted_orders", "store_flyer"}
@@ -60,6 +60,44 @@ def test_an_asset_says_whose_it_is_and_what_it_is(key: str) -> None:
     assert spec.kinds
     assert spec.tags["demo"] == "grocer"
     assert spec.automation_condition == assets.follow
+
+
+@dg.asset(deps=["daily_order_sumary", "order_forecast_model"])
+def dashboard() -> None:
+    """Depends on a key with a typo."""
+
+
+@dg.asset_check(asset="predicted_order")
+def looks_right() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            dg.Definitions(assets=[dashboard]),
+            "Asset key daily_order_sumary, which dashboard depends on, is unknown.",
+        ),
+        (
+            dg.Definitions(asset_checks=[looks_right]),
+            "Asset key predicted_order, which predicted_order:looks_right depends on, is unknown.",
+        ),
+    ],
+)
+def test_a_typo_in_an_asset_key_is_an_error_that_names_the_key_its_user_and_what_is_known(
+    wrong: dg.Definitions, message: str
+) -> None:
+    with pytest.raises(dg.DagsterInvalidDefinitionError) as error:
+        upstream.reject_unknown(dg.Definitions.merge(definitions.defs, wrong))
+    assert str(error.value).startswith(message)
+    assert "nor one of daily_order_summary, user_weeks in ml.upstream.UPSTREAM" in str(error.value)
+
+
+def test_every_upstream_key_is_used() -> None:
+    graph = definitions.defs.resolve_asset_graph()
+    used = graph.get_all_asset_keys() - graph.materializable_asset_keys
+    assert {"analytics": tuple(sorted(map(dg.AssetKey.to_user_string, used)))} == upstream.UPSTREAM
 
 
 def test_partitions_are_the_months_from_april_to_december() -> None:
