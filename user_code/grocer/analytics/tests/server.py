@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, which asks for a password."""
+"""A PostgreSQL server for the tests, with password authentication."""
 
 import importlib.util
 import os
