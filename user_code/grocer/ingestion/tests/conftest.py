@@ -31,7 +31,7 @@ START_SECONDS = 30
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_of_this_machine() -> Iterator[None]:
-    """No setting of whoever runs the tests reaches them, and what they read anew is no home."""
+    """Settings of the user who runs the tests, also in the home folder, do not affect them."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("GROCER_", "BULKHEAD_", "AWS_")):

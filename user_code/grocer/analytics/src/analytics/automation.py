@@ -7,9 +7,9 @@ EAGER = (
     .replace("handled", dg.AutomationCondition.newly_requested())
     .with_label("eager, until it is requested")
 )
-"""For Dagster's own `eager`, an update is handled after any run, which may have read older data, and
-after the daemon's first evaluation. Here it is handled only by a request. So assets that are missing
-when this code location is added are requested at once."""
+"""For Dagster's own `eager`, an update is handled after any run, which may have read older data,
+and after the daemon's first evaluation. Here it is handled only by a request. So assets that are
+missing when this code location is added are requested at once."""
 
 FOLLOW = (
     EAGER

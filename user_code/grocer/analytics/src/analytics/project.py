@@ -1,8 +1,8 @@
 """The dbt project and its manifest, which Dagster reads; without Dagster.
 
-A manifest is cached under the hash of its inputs. `python -m analytics.project` makes the manifests of
-both environments, which the image build does (see hatch_build.py). A missing manifest is made when it
-is needed, which takes about five seconds.
+A manifest is cached under the hash of its inputs. `python -m analytics.project` makes those of both
+environments, which the image build does (see hatch_build.py). A missing manifest is made when it is
+needed, which takes about five seconds.
 """
 
 import hashlib
