@@ -204,7 +204,7 @@ class ObjectStore:
 @pytest.fixture
 def object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
     store = ObjectStore()
-    threading.Thread(target=store.server.serve_forever, daemon=True).start()
+    threading.Thread(target=store.server.serve_forever, args=(0.02,), daemon=True).start()
     for name, value in {
         "BULKHEAD_OBJECT_STORE_BUCKET": "dagster",
         "BULKHEAD_OBJECT_STORE_ENDPOINT": store.endpoint,
