@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.locations import bytecode
 
 from bulkhead_demo import environments
 
@@ -52,7 +53,14 @@ def keys_of(location: str) -> Keys:
     folder = GROCER / location
     venv = environments.ensure(folder, partial(subprocess.run, check=True, cwd=ROOT))
     command = [str(venv / "bin" / "python"), "-c", SHOW_KEYS, location]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=bytecode.ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     return Keys(**json.loads(done.stdout.splitlines()[-1]))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.locations import bytecode
 
 from bulkhead_demo import environments
 
@@ -27,15 +27,6 @@ BRAND_NEW = ROOT / "build" / "new" / "brand-new"
 
 AT_ONCE = 2
 
-BYTECODE = {
-    "PYTHONDONTWRITEBYTECODE": "",
-    "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
-}
-"""Makes Python keep bytecode in `build/`, also where the environment turns it off.
-
-uv installs libraries without bytecode; compiling them takes seconds of each process.
-"""
-
 Outcome = subprocess.CompletedProcess[str]
 
 
@@ -50,7 +41,7 @@ def its_own_tests(location: Path) -> Outcome:
             *("--rootdir", str(location), str(location / "tests")),
         ],
         cwd=location,
-        env={**os.environ, **BYTECODE},
+        env=bytecode.ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
