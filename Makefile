@@ -9,7 +9,8 @@ LOCK          := .venv/bin/uv pip compile -q --universal --generate-hashes --no-
 TIMEOUT       := --timeout 600
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status images demo demo-cluster demo-bad-day test lint unit kind-test bench lock fmt
+.PHONY: help up down status images demo demo-cluster demo-bad-day test lint unit packages root-test kind-test \
+        bench lock fmt
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
@@ -46,6 +47,13 @@ lint: .venv/synced .tools/synced ## Check style, types, import layers, charts, w
 
 unit: .venv/synced .tools/synced ## Run unit tests, tests of the rendered charts, and the tests of each code location
 	@$(PYTEST) -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+packages: .venv/synced ## Install the Debian packages that tests call (`sudo make packages`)
+	@$(BULKHEAD_KIND) packages
+
+root-test: packages ## Unit tests that need root, such as packet filters (`sudo make root-test`)
+	@test "$$(id -u)" = 0 || { echo "root-test needs root: run sudo make root-test"; exit 1; }
+	@$(PYTEST) -m needs_root $(ARGS)
 
 kind-test: .venv/synced ## The promises, on a real cluster (ARGS='-k quota' for some)
 	@$(BULKHEAD_KIND) up --no-run

@@ -1,7 +1,6 @@
 """Every linter of the project, one after the other: `python -m tests.lint`.
 
-Prints a line per linter; the output of those that complain follows at the end. Exit code 1 if any
-of them did.
+Prints a line per linter, then the output of those that failed. The exit code is 1 if any failed.
 """
 
 from __future__ import annotations
@@ -20,14 +19,14 @@ BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Linter:
-    """One command and what it looks at."""
+    """A command and its name."""
 
     name: str
     command: tuple[str, ...]
 
 
 def tracked(*patterns: str) -> list[str]:
-    """Files of the project that match, relative to its root; new files count too."""
+    """Return the files of the project that match, relative to its root, with untracked ones."""
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns],
         cwd=ROOT,
@@ -39,7 +38,7 @@ def tracked(*patterns: str) -> list[str]:
 
 
 def shell_scripts() -> list[str]:
-    """Files that start with a shell's name, whatever they are called."""
+    """Return the files that start with the name of a shell, with any file name."""
     return [
         path
         for path in tracked()
@@ -48,7 +47,7 @@ def shell_scripts() -> list[str]:
 
 
 def linters() -> list[Linter]:
-    """All of them; the tools of `.tools/` were put there by `bulkhead-kind tools`."""
+    """Return all linters; `bulkhead-kind tools` installs those of `.tools/`."""
     tools = ROOT / ".tools"
     helm = str(tools / "helm")
     charts = [
@@ -69,7 +68,7 @@ def linters() -> list[Linter]:
 
 
 def chart_values() -> list[tuple[str, str]]:
-    """Each chart with each of its values files, as `tests/manifests` renders them."""
+    """Return each chart with each of its values files, as `tests/manifests` renders them."""
     location = "charts/code-location"
     return [
         *(("charts/bulkhead", path) for path in tracked("charts/bulkhead/ci/*.yaml")),
@@ -81,25 +80,25 @@ def chart_values() -> list[tuple[str, str]]:
 
 
 def run(linter: Linter) -> tuple[Linter, bool, str]:
-    """Run one and print its line; returns whether it was content, and what it said."""
+    """Run a linter and print its line; returns whether it passed, and its output."""
     started = time.monotonic()
     environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         linter.command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment
     )
-    content = done.returncode == 0
-    print(f"{'ok  ' if content else 'FAIL'} {time.monotonic() - started:5.1f} s  {linter.name}")
-    return linter, content, done.stdout + done.stderr
+    passed = done.returncode == 0
+    print(f"{'ok  ' if passed else 'FAIL'} {time.monotonic() - started:5.1f} s  {linter.name}")
+    return linter, passed, done.stdout + done.stderr
 
 
 def main() -> int:
-    """Run them two abreast; returns the exit code."""
+    """Run two linters at a time; returns the exit code."""
     with ThreadPoolExecutor(max_workers=2) as pool:
         results = list(pool.map(run, linters()))
-    complaints = [(linter, said) for linter, content, said in results if not content]
-    for linter, said in complaints:
-        print(f"\n── {linter.name}: {' '.join(linter.command[:6])} …\n{said.rstrip()}")
-    return 1 if complaints else 0
+    failures = [(linter, output) for linter, passed, output in results if not passed]
+    for linter, output in failures:
+        print(f"\n── {linter.name}: {' '.join(linter.command[:6])} …\n{output.rstrip()}")
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

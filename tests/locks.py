@@ -1,4 +1,4 @@
-"""Every image's own lock, computed anew: `python -m tests.locks`, called by `make lock`."""
+"""Computes the lock of every image: `python -m tests.locks`, called by `make lock`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ UV = str(Path(sys.executable).with_name("uv"))
 
 
 def sources() -> dict[Path, list[str]]:
-    """Each lock, relative to the root, and the files that say what is in it.
+    """Return each lock, relative to the root, with its input files.
 
-    A code location's image holds `bulkhead` too, so its dependencies belong in that lock.
+    A code location's image has `bulkhead` too, so the lock has its dependencies.
     """
     parents = ("user_code", "user_code/grocer", "tests/*/locations")
     locations = [path for each in parents for path in ROOT.glob(f"{each}/*/pyproject.toml")]
@@ -34,7 +34,7 @@ def sources() -> dict[Path, list[str]]:
 
 
 def main() -> None:
-    """Write them all; what stands in a lock already stays at its version where it can."""
+    """Write all locks; locked versions stay where possible."""
     for path, inputs in sources().items():
         print(path)
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.locations import bytecode
 
 from bulkhead_demo import environments
 
@@ -22,7 +23,7 @@ COMMAND = str(Path(sys.executable).with_name("bulkhead"))
 PARENTS = (ROOT / "user_code" / "grocer", ROOT / "user_code")
 LOCATIONS = [path.parent for each in PARENTS for path in sorted(each.glob("*/pyproject.toml"))]
 BRAND_NEW = ROOT / "build" / "new" / "brand-new"
-"""What `bulkhead new` makes; in the clone, because there it finds bulkhead's own dependencies."""
+"""A code location of `bulkhead new`; in the clone, where it finds bulkhead's dependencies."""
 
 AT_ONCE = 2
 
@@ -30,7 +31,7 @@ Outcome = subprocess.CompletedProcess[str]
 
 
 def its_own_tests(location: Path) -> Outcome:
-    """Run a code location's tests in its own environment, which is made if it is not there."""
+    """Run a code location's tests in its own environment, which is created if it is missing."""
     if location == BRAND_NEW:
         make_brand_new()
     venv = environments.ensure(location, partial(subprocess.run, check=True, cwd=ROOT))
@@ -40,6 +41,7 @@ def its_own_tests(location: Path) -> Outcome:
             *("--rootdir", str(location), str(location / "tests")),
         ],
         cwd=location,
+        env=bytecode.ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
@@ -47,7 +49,7 @@ def its_own_tests(location: Path) -> Outcome:
 
 
 def make_brand_new() -> None:
-    """Let `bulkhead new` make a code location."""
+    """Create a code location with `bulkhead new`."""
     shutil.rmtree(BRAND_NEW, ignore_errors=True)
     BRAND_NEW.parent.mkdir(parents=True, exist_ok=True)
     new = [COMMAND, "new", BRAND_NEW.name, "--directory", str(BRAND_NEW.parent)]
@@ -56,13 +58,13 @@ def make_brand_new() -> None:
 
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest) -> Iterator[dict[Path, Future[Outcome]]]:
-    """What becomes of the tests of each code location that was asked for, two at a time."""
-    asked = {item.name for item in request.session.items if item.path == request.path}
+    """Results of the tests of each selected code location; two run at a time."""
+    selected = {item.name for item in request.session.items if item.path == request.path}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
             location: pool.submit(its_own_tests, location)
             for location in (*LOCATIONS, BRAND_NEW)
-            if any(f"[{location.name}]" in name for name in asked)
+            if any(f"[{location.name}]" in name for name in selected)
         }
 
 

@@ -1,4 +1,4 @@
-"""The play of the grocer, and a screen that keeps what it was told."""
+"""A fake web server of the grocer, and a screen that prints to memory."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from bulkhead_demo.flow import Patience, Watch
+from bulkhead_demo.flow import Timeouts, Watch
 from bulkhead_demo.screen import Screen
 
 sys.path.append(str(Path(__file__).parent))
@@ -22,7 +22,7 @@ from warehouse_server import Server
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-QUICK = Patience(load=0.2, idle=0.2, run=0.4, poll=0.01)
+SHORT = Timeouts(load=0.2, idle=0.2, run=0.4, poll=0.01)
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def grocer() -> Grocer:
 
 @pytest.fixture
 def paper() -> io.StringIO:
-    """What is printed."""
+    """The printed text."""
     return io.StringIO()
 
 
@@ -43,12 +43,12 @@ def console(paper: io.StringIO) -> Console:
 
 @pytest.fixture
 def watch(grocer: Grocer, console: Console) -> Watch:
-    return Watch(grocer, Screen(console), QUICK)
+    return Watch(grocer, Screen(console), SHORT)
 
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    """A database as the chart's StatefulSet has it at first."""
+    """A database in the initial state of the chart's StatefulSet."""
     # Short: the path of a socket may have 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="grocer-"))
     folder.chmod(0o755)

@@ -1,7 +1,7 @@
-"""A web server that plays the grocer: answers the demo's queries as Dagster does, without running.
+"""A fake web server of the grocer: answers the demo's queries as Dagster does, and runs nothing.
 
-Each look moves things on by one step: a run that waits starts, one that has started ends, and
-automation, where its sensor runs, follows what is new.
+Each query of the snapshot moves the runs on by one step: a queued run starts, a started run ends,
+and automation, if its sensor runs, starts a run for what is out of date.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import itertools
 import json
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from bulkhead_demo import observed
-from bulkhead_kind import page
+from bulkhead_kind import webserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,8 +36,8 @@ ASSETS = {
     "store_flyer": ("ml", ("predicted_orders",)),
     "stocks": ("hello", ()),
 }
-"""Each asset's code location and what it is made from; those of analytics and ml are automatic.
-`hello` is another team's, which has nothing to do with the grocer."""
+"""Each asset's code location and upstream assets; those of analytics and ml are automatic.
+`hello` is another team's, outside the grocer."""
 
 JOBS = {
     "open_the_shop": OPENED,
@@ -61,7 +61,7 @@ METADATA: dict[str, dict[str, Any]] = {
 
 @dataclass
 class FakeRun:
-    """A run of the play; times are seconds since 1970."""
+    """A run; times are seconds since 1970."""
 
     id: str
     location: str
@@ -78,19 +78,19 @@ class FakeRun:
 
 
 @dataclass
-class Grocer(page.WebServer):
-    """The play; what is not to go well is said with its fields.
+class Grocer(webserver.WebServer):
+    """The web server; its fields say what goes wrong.
 
     Attributes:
         load_errors: error by code location.
         fails: an asset whose run fails.
         hangs: an asset whose run never ends.
         stopped: code locations whose automation sensor is stopped.
-        deaf: code locations whose automation does nothing.
-        remembers: whether the history of assets can't be deleted.
-        rejected: what the check of dropped files says; it fails if there is any.
-        unusual: what the check of the last days says, which has failed then; it says nothing while
-            its run is under way.
+        inactive: code locations whose automation sensor runs and starts no run.
+        keeps_history: whether the history of assets cannot be deleted.
+        rejected: description of the check of dropped files; the check fails if it is not empty.
+        unusual: description of the check of the last days, which fails if it is not empty; it has
+            no result while its run is in progress.
         events: more events of a run, by asset.
     """
 
@@ -98,8 +98,8 @@ class Grocer(page.WebServer):
     fails: str | None = None
     hangs: str | None = None
     stopped: set[str] = field(default_factory=set)
-    deaf: set[str] = field(default_factory=set)
-    remembers: bool = False
+    inactive: set[str] = field(default_factory=set)
+    keeps_history: bool = False
     rejected: str = ""
     unusual: str = ""
     events: dict[str, str] = field(default_factory=dict)
@@ -110,13 +110,13 @@ class Grocer(page.WebServer):
 
     def query(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         answers: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-            page.LOCATIONS: self._locations,
-            page.LAUNCH: self._launch,
-            observed.NOW: self._now,
+            webserver.LOCATIONS: self._locations,
+            webserver.LAUNCH: self._launch,
+            observed.SNAPSHOT: self._snapshot,
             observed.CREATED: self._created,
             observed.SENSORS: self._sensors,
             observed.START_SENSOR: self._start_sensor,
-            observed.FORGET: self._forget,
+            observed.DELETE_HISTORY: self._delete_history,
             observed.EVENTS: self._events,
             observed.FIGURES: self._figures,
         }
@@ -128,7 +128,7 @@ class Grocer(page.WebServer):
         return run
 
     def _locations(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        entries = []
+        entries: list[dict[str, Any]] = []
         for name in ("ingestion", "analytics", "ml"):
             error = self.load_errors.get(name)
             shown = {"__typename": "PythonError", "message": error} if error else {}
@@ -145,8 +145,8 @@ class Grocer(page.WebServer):
         run = self.begin(selector["repositoryLocationName"], selector["jobName"], selected)
         return {"launchRun": {"__typename": "LaunchRunSuccess", "run": {"runId": run.id}}}
 
-    def _now(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        self._move_on()
+    def _snapshot(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        self._advance()
         results = [_shown(run) for run in self.runs if run.created > variables["since"]]
         return {
             "runsOrError": {"results": results[::-1]},
@@ -171,7 +171,7 @@ class Grocer(page.WebServer):
         return {"runOrError": {"creationTime": run.created}}
 
     def _sensors(self, _: Mapping[str, Any]) -> dict[str, Any]:
-        entries = [
+        entries: list[dict[str, Any]] = [
             {
                 "name": name,
                 "locationOrLoadError": {
@@ -199,8 +199,8 @@ class Grocer(page.WebServer):
         self.stopped.discard(variables["sensor"]["repositoryLocationName"])
         return {"startSensor": {"__typename": "Sensor"}}
 
-    def _forget(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        if self.remembers:
+    def _delete_history(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        if self.keeps_history:
             return {"wipeAssets": {"__typename": "UnauthorizedError", "message": "read only"}}
         for selector in variables["assets"]:
             del self.materialized[selector["assetKey"]["path"][0]]
@@ -229,7 +229,7 @@ class Grocer(page.WebServer):
         return {"assetNodes": [self._figures_of(name) for name in ASSETS]}
 
     def _figures_of(self, name: str) -> dict[str, Any]:
-        checks = []
+        checks: list[dict[str, Any]] = []
         if name == "offline_orders" and name in self.materialized:
             evaluation = {"description": self.rejected, "severity": "ERROR"}
             status = "FAILED" if self.rejected else "SUCCEEDED"
@@ -238,7 +238,9 @@ class Grocer(page.WebServer):
                 {"name": "every_row_is_readable", "executionForLatestMaterialization": execution}
             )
         if name == "daily_order_summary" and self.unusual:
-            is_over = all(run.status in page.FINISHED for run in self.runs if name in run.assets)
+            is_over = all(
+                run.status in webserver.FINISHED for run in self.runs if name in run.assets
+            )
             evaluation = {"description": self.unusual, "severity": "WARN"}
             execution = {"status": "FAILED", "evaluation": evaluation} if is_over else None
             checks.append(
@@ -257,7 +259,7 @@ class Grocer(page.WebServer):
             "assetChecksOrError": {"checks": checks},
         }
 
-    def _move_on(self) -> None:
+    def _advance(self) -> None:
         for run in self.runs:
             if run.status == "QUEUED":
                 run.status, run.started = "STARTED", time.time()
@@ -266,17 +268,17 @@ class Grocer(page.WebServer):
                 run.ended = time.time()
                 for name in run.assets if run.status == "SUCCESS" else ():
                     self.materialized[name] = (self._tick(), run.id)
-        if all(run.status in page.FINISHED for run in self.runs):
+        if all(run.status in webserver.FINISHED for run in self.runs):
             self._automate()
 
     def _tick(self) -> float:
-        """Dagster's clock: two materializations are never at the same millisecond here."""
+        """Return the time; two materializations are never in the same millisecond."""
         time.sleep(0.002)
         return time.time()
 
     def _automate(self) -> None:
         for location in ("analytics", "ml"):
-            if location in self.stopped | self.deaf:
+            if location in self.stopped | self.inactive:
                 continue
             late: list[str] = []
             for name, (where, upstream) in ASSETS.items():
@@ -311,5 +313,6 @@ def _entry(label: str, value: Any) -> dict[str, Any]:
     if isinstance(value, int):
         return {"label": label, "intRepr": str(value)}
     if isinstance(value, list):
-        return {"label": label, "table": {"records": [json.dumps(row) for row in value]}}
+        rows = cast("list[object]", value)
+        return {"label": label, "table": {"records": [json.dumps(row) for row in rows]}}
     return {"label": label, "floatValue": value}

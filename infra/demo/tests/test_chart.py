@@ -6,7 +6,7 @@ import base64
 import json
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from tests.manifests import policies, render
@@ -43,18 +43,18 @@ def test_so_does_the_platform_with_the_demo_s_code_locations(policy: policies.Po
 
 
 @pytest.mark.parametrize("major", [3, 4])
-def test_each_code_location_is_told_its_own_password_alone(major: int) -> None:
+def test_each_code_location_has_only_its_own_password(major: int) -> None:
     manifests = render.render(CASE, major=major)
     kept = _secret(manifests, "grocer-passwords", "grocer")
     for role in ROLES:
-        told = _secret(manifests, "grocer-warehouse", f"bulkhead-{role}")
-        assert told["GROCER_WAREHOUSE_USER"] == role
-        assert told["GROCER_WAREHOUSE_PASSWORD"] == kept[role]
-        assert told["GROCER_WAREHOUSE_HOST"] == "grocer-warehouse.grocer.svc"
-        assert ("GROCER_FLYER_IMAGE" in told) == (role == "ml")
-        assert ("GROCER_SHOP_PASSWORD" in told) == (role == "ingestion")
+        secret = _secret(manifests, "grocer-warehouse", f"bulkhead-{role}")
+        assert secret["GROCER_WAREHOUSE_USER"] == role
+        assert secret["GROCER_WAREHOUSE_PASSWORD"] == kept[role]
+        assert secret["GROCER_WAREHOUSE_HOST"] == "grocer-warehouse.grocer.svc"
+        assert ("GROCER_FLYER_IMAGE" in secret) == (role == "ml")
+        assert ("GROCER_SHOP_PASSWORD" in secret) == (role == "ingestion")
         others = {kept[other] for other in ("postgres", *ROLES) if other != role}
-        assert not others & set(told.values())
+        assert not others & set(secret.values())
 
 
 @pytest.mark.parametrize(
@@ -72,19 +72,20 @@ def test_a_wrong_value_is_named(setting: str, place: str) -> None:
         render.render(CASE, "--set", setting)
 
 
-def test_without_an_image_for_the_flyer_none_is_told() -> None:
+def test_without_an_image_for_the_flyer_its_variable_is_absent() -> None:
     manifests = render.render(CASE, "--set", "flyer.image.digest=")
     assert "GROCER_FLYER_IMAGE" not in _secret(manifests, "grocer-warehouse", "bulkhead-ml")
 
 
 def test_the_schema_describes_every_key() -> None:
-    def missing(schema: Any, path: str) -> list[str]:
+    def missing(schema: object, path: str) -> list[str]:
         if not isinstance(schema, dict):
             return []
-        properties = schema.get("properties", {})
+        keys = cast("dict[str, Any]", schema)
+        properties: dict[str, Any] = keys.get("properties", {})
         found = [f"{path}.{key}" for key, each in properties.items() if "description" not in each]
         return found + [
-            each for key, value in schema.items() for each in missing(value, f"{path}.{key}")
+            each for key, value in keys.items() for each in missing(value, f"{path}.{key}")
         ]
 
     schema = json.loads((CHART / "values.schema.json").read_text())
@@ -93,9 +94,11 @@ def test_the_schema_describes_every_key() -> None:
 
 def test_each_team_reads_only_what_the_one_before_it_makes(server: Server) -> None:
     server.apply_roles()
-    server.ask("ingestion", "CREATE TABLE raw.orders AS SELECT 1 AS order_id")
-    server.ask("analytics", "CREATE TABLE analytics.orders_cleaned AS SELECT * FROM raw.orders")
-    server.ask("ml", "CREATE TABLE ml.predicted_orders AS SELECT * FROM analytics.orders_cleaned")
+    server.execute("ingestion", "CREATE TABLE raw.orders AS SELECT 1 AS order_id")
+    server.execute("analytics", "CREATE TABLE analytics.orders_cleaned AS SELECT * FROM raw.orders")
+    server.execute(
+        "ml", "CREATE TABLE ml.predicted_orders AS SELECT * FROM analytics.orders_cleaned"
+    )
     for role, statement in (
         ("ml", "SELECT * FROM raw.orders"),
         ("ingestion", "SELECT * FROM analytics.orders_cleaned"),
@@ -113,16 +116,16 @@ def test_each_team_reads_only_what_the_one_before_it_makes(server: Server) -> No
 
 def test_the_shop_is_ingestion_s_alone(server: Server) -> None:
     server.apply_roles()
-    server.ask("ingestion", "CREATE TABLE orders (order_id int)", database="shop")
+    server.execute("ingestion", "CREATE TABLE orders (order_id int)", database="shop")
     for role in ("analytics", "ml"):
         assert "permission denied" in server.refusal(role, "SELECT 1", database="shop")
 
 
 def test_rights_may_be_given_again_and_passwords_change(server: Server) -> None:
     server.apply_roles()
-    server.ask("ingestion", "CREATE TABLE raw.users AS SELECT 1 AS user_id")
+    server.execute("ingestion", "CREATE TABLE raw.users AS SELECT 1 AS user_id")
     server.apply_roles(suffix="-new")
-    server.ask("analytics", "SELECT * FROM raw.users", password="analytics-new")
+    server.execute("analytics", "SELECT * FROM raw.users", password="analytics-new")
     assert "password authentication failed" in server.refusal("analytics", "SELECT 1")
 
 

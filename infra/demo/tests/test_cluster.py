@@ -1,4 +1,4 @@
-"""What is installed on the cluster, in which order, and how a file gets there."""
+"""What is installed on the cluster, in which order, and how a file is added there."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NAMES = ("platform", "postgresql", "seaweedfs", "hello", "ingestion", "analytics
 
 @pytest.fixture
 def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
-    """A cluster whose helm and kubectl note what they are asked."""
+    """A cluster whose helm and kubectl record their arguments."""
     monkeypatch.setattr(installation, "BUILD", tmp_path)
     folders = {"user_code": ("hello",), "grocer": ("ingestion", "analytics", "ml")}
     for parent, names in folders.items():
@@ -38,7 +38,7 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
     monkeypatch.setattr(images, "code_locations", code_locations)
     program = tmp_path / "program"
     program.write_text(
-        f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n'
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n'
         "case $1 in get) echo null;; *) echo Dropped it;; esac\n"
     )
     program.chmod(0o755)
@@ -46,8 +46,8 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
     return Target(reached, Engine("podman"), "base", "registry:5000", ours=True)
 
 
-def asked(folder: Path) -> list[str]:
-    return (folder / "asked").read_text().splitlines()
+def calls(folder: Path) -> list[str]:
+    return (folder / "calls").read_text().splitlines()
 
 
 def test_the_platform_comes_first_then_the_database_then_the_code_locations(
@@ -55,15 +55,15 @@ def test_the_platform_comes_first_then_the_database_then_the_code_locations(
 ) -> None:
     references = {name: f"registry:5000/bulkhead/{name}@sha256:{name}" for name in NAMES}
     cluster.install(Progress(tmp_path, Console(quiet=True)), target, references)
-    releases = [line.split()[2:4] for line in asked(tmp_path) if line.startswith("upgrade")]
+    releases = [line.split()[2:4] for line in calls(tmp_path) if line.startswith("upgrade")]
     first, second, *side_by_side = [name for name, _ in releases]
     assert (first, second) == ("bulkhead", "grocer")
     assert sorted(side_by_side) == ["analytics", "hello", "ingestion", "ml"]
     assert releases[1] == ["grocer", str(CHART)]
-    (platform,) = [line for line in asked(tmp_path) if "--install bulkhead" in line]
+    (platform,) = [line for line in calls(tmp_path) if "--install bulkhead" in line]
     assert f"--values {PLATFORM_OVERLAY}" in platform
-    told = json.loads((tmp_path / "values" / "bulkhead.json").read_text())
-    assert list(told["codeLocations"]) == ["hello", "ingestion", "analytics", "ml"]
+    values = json.loads((tmp_path / "values" / "bulkhead.json").read_text())
+    assert list(values["codeLocations"]) == ["hello", "ingestion", "analytics", "ml"]
     given = json.loads((tmp_path / "values" / "grocer.json").read_text())
     assert given["campaigns"]["image"]["digest"] == "sha256:ingestion"
     assert given["flyer"]["image"]["repository"] == "bulkhead/ml"
@@ -72,4 +72,4 @@ def test_the_platform_comes_first_then_the_database_then_the_code_locations(
 def test_a_bad_day_s_file_is_dropped_from_the_code_server(target: Target, tmp_path: Path) -> None:
     assert cluster.drop_file(target, 3) == "Dropped it"
     words = "exec --namespace=bulkhead-ingestion deployment/ingestion -- python3 -m"
-    assert asked(tmp_path) == [f"{words} ingestion.bad_day --day 2017-01-05"]
+    assert calls(tmp_path) == [f"{words} ingestion.bad_day --day 2017-01-05"]

@@ -53,7 +53,7 @@ def test_another_lock_has_another_environment(location: Path) -> None:
     assert ensure(location, []) != first
 
 
-def test_one_that_was_not_finished_is_made_anew(location: Path) -> None:
+def test_an_unfinished_environment_is_created_again(location: Path) -> None:
     def fail(_: list[str]) -> None:
         raise OSError("disk full")
 

@@ -1,15 +1,15 @@
-"""The flow through three code locations: how it ends well, and what it says when it does not."""
+"""The flow through three code locations: how it succeeds, and the errors when it does not."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bulkhead_demo import flow
-from bulkhead_demo.flow import FlowError, Patience
+from bulkhead_demo.flow import FlowError, Timeouts
 
 if TYPE_CHECKING:
     import io
@@ -22,7 +22,7 @@ LOCATIONS = ("ingestion", "analytics", "ml")
 
 
 def test_one_load_of_orders_reaches_every_asset_that_follows(watch: Watch, grocer: Grocer) -> None:
-    flow.play(watch)
+    flow.run_flow(watch)
     jobs = [params["selector"]["jobName"] for params in grocer.launched]
     assert jobs == ["open_the_shop", "load_orders"]
     assert {run.location for run in grocer.runs} == set(LOCATIONS)
@@ -30,17 +30,17 @@ def test_one_load_of_orders_reaches_every_asset_that_follows(watch: Watch, groce
 
 
 def test_what_is_launched_gets_the_configuration_of_the_place(watch: Watch, grocer: Grocer) -> None:
-    config = {"execution": {"config": {"in_process": {}}}}
-    flow.play(replace(watch, config=config))
+    config: dict[str, Any] = {"execution": {"config": {"in_process": {}}}}
+    flow.run_flow(replace(watch, config=config))
     assert [params["runConfigData"] for params in grocer.launched] == [config, config]
 
 
-def test_an_open_shop_is_not_opened_again_and_all_follow_the_new_orders(
+def test_an_open_shop_stays_open_and_all_assets_follow_the_new_orders(
     watch: Watch, grocer: Grocer
 ) -> None:
-    flow.play(watch)
+    flow.run_flow(watch)
     before = dict(grocer.materialized)
-    flow.play(watch)
+    flow.run_flow(watch)
     jobs = [params["selector"]["jobName"] for params in grocer.launched]
     assert jobs == ["open_the_shop", "load_orders", "load_orders"]
     renewed = {name for name in before if grocer.materialized[name][0] > before[name][0]}
@@ -48,31 +48,31 @@ def test_an_open_shop_is_not_opened_again_and_all_follow_the_new_orders(
     assert "shop_database" not in renewed
 
 
-def test_what_is_known_of_data_that_are_gone_is_forgotten_and_all_begins_anew(
+def test_the_history_of_deleted_data_is_deleted_and_the_flow_starts_from_the_beginning(
     watch: Watch, grocer: Grocer, paper: io.StringIO
 ) -> None:
-    flow.forget(watch, LOCATIONS)
-    flow.play(watch)
-    flow.forget(watch, ("ingestion",))
+    flow.delete_history(watch, LOCATIONS)
+    flow.run_flow(watch)
+    flow.delete_history(watch, ("ingestion",))
     assert "orders" not in grocer.materialized
     assert "orders_cleaned" in grocer.materialized
-    assert paper.getvalue().count("The data are gone of") == 1
-    flow.play(watch)
+    assert paper.getvalue().count("Deleted the history of assets whose data are deleted: ") == 1
+    flow.run_flow(watch)
     jobs = [params["selector"]["jobName"] for params in grocer.launched]
     assert jobs == ["open_the_shop", "load_orders"] * 2
 
 
 def test_a_history_that_cannot_be_deleted_is_named(watch: Watch, grocer: Grocer) -> None:
-    flow.play(watch)
-    grocer.remembers = True
-    with pytest.raises(FlowError, match=r"orders.* their history stays: read only"):
-        flow.forget(watch, LOCATIONS)
+    flow.run_flow(watch)
+    grocer.keeps_history = True
+    with pytest.raises(FlowError, match=r"orders.* their history cannot be deleted: read only"):
+        flow.delete_history(watch, LOCATIONS)
 
 
 def test_without_a_terminal_each_run_has_a_line_for_its_start_and_its_end(
     watch: Watch, paper: io.StringIO
 ) -> None:
-    flow.play(watch)
+    flow.run_flow(watch)
     lines = [re.sub(r"^ *\d+ s +|, \d+ s$", "", line) for line in paper.getvalue().splitlines()]
     assert lines[:4] == [
         "ingestion  … campaigns, shop_database, users, offline_orders",
@@ -83,14 +83,14 @@ def test_without_a_terminal_each_run_has_a_line_for_its_start_and_its_end(
     assert [line.split()[0] for line in lines[4:]] == ["analytics"] * 2 + ["ml"] * 2
 
 
-def test_a_run_that_fails_is_told_with_location_step_error_and_link(
+def test_a_failed_run_is_shown_with_location_step_error_and_link(
     watch: Watch, grocer: Grocer
 ) -> None:
     grocer.fails = "order_forecast_model"
     with pytest.raises(FlowError) as failure:
-        flow.play(replace(watch, url="http://127.0.0.1:3000"))
+        flow.run_flow(replace(watch, url="http://127.0.0.1:3000"))
     text = str(failure.value)
-    assert text.startswith("a run of ml failed at step order_forecast_model:\n")
+    assert text.startswith("A run of ml failed at step order_forecast_model:\n")
     assert "ValueError: no eggs" in text
     assert "Error in op" not in text
     (failed,) = [run for run in grocer.runs if run.status == "FAILURE"]
@@ -102,7 +102,7 @@ def test_what_fails_in_another_teams_code_location_is_not_our_failure(
 ) -> None:
     grocer.fails = "stocks"
     neighbour = grocer.begin("hello", "trade")
-    flow.play(watch)
+    flow.run_flow(watch)
     assert neighbour.status == "FAILURE"
     assert "hello" not in paper.getvalue()
 
@@ -111,7 +111,7 @@ def test_a_stopped_automation_sensor_is_started(
     watch: Watch, grocer: Grocer, paper: io.StringIO
 ) -> None:
     grocer.stopped = {"ml", "hello"}
-    flow.play(watch)
+    flow.run_flow(watch)
     assert "Started sensor follow_ml of ml" in paper.getvalue()
     assert "store_flyer" in grocer.materialized
     assert grocer.stopped == {"hello"}, "what another team has stopped stays so"
@@ -120,9 +120,9 @@ def test_a_stopped_automation_sensor_is_started(
 def test_when_nothing_follows_the_missing_assets_and_the_sensors_are_named(
     watch: Watch, grocer: Grocer
 ) -> None:
-    grocer.deaf = {"ml"}
+    grocer.inactive = {"ml"}
     with pytest.raises(FlowError) as failure:
-        flow.play(watch)
+        flow.run_flow(watch)
     text = str(failure.value)
     missing = "next_week_shoppers, order_forecast_model, predicted_orders, store_flyer"
     assert f"Never materialized: {missing}." in text
@@ -132,60 +132,64 @@ def test_when_nothing_follows_the_missing_assets_and_the_sensors_are_named(
 def test_when_nothing_follows_on_old_data_the_old_assets_are_named(
     watch: Watch, grocer: Grocer
 ) -> None:
-    flow.play(watch)
-    grocer.deaf = {"analytics"}
-    with pytest.raises(FlowError, match=r"Older than what they are made from: .*orders_cleaned"):
-        flow.play(watch)
+    flow.run_flow(watch)
+    grocer.inactive = {"analytics"}
+    with pytest.raises(FlowError, match=r"Older than an upstream asset: .*orders_cleaned"):
+        flow.run_flow(watch)
 
 
 def test_a_run_without_end_is_named(watch: Watch, grocer: Grocer) -> None:
     grocer.hangs = "orders"
-    with pytest.raises(FlowError, match=r"still under way: load_orders of ingestion \(STARTED, "):
-        flow.play(watch)
+    with pytest.raises(FlowError, match=r"still in progress: load_orders of ingestion \(STARTED, "):
+        flow.run_flow(watch)
 
 
-def test_what_can_no_longer_go_well_ends_the_wait(watch: Watch, grocer: Grocer) -> None:
+def test_a_failed_check_of_the_programs_ends_the_wait(watch: Watch, grocer: Grocer) -> None:
     def check() -> None:
         if grocer.launched:
             raise RuntimeError("dagster ended")
 
     with pytest.raises(RuntimeError, match="dagster ended"):
-        flow.play(replace(watch, check=check))
+        flow.run_flow(replace(watch, check=check))
 
 
 def test_a_load_error_is_shown_and_ends_the_wait(grocer: Grocer) -> None:
     grocer.load_errors = {"analytics": "ModuleNotFoundError: no dbt\n  more"}
     with pytest.raises(FlowError) as failure:
-        flow.wait_until_loaded(grocer, LOCATIONS, Patience())
+        flow.wait_until_loaded(grocer, LOCATIONS, Timeouts())
     assert str(failure.value) == (
-        "code location analytics can't be loaded:\n    ModuleNotFoundError: no dbt\n      more"
+        "Code location analytics cannot be loaded:\n    ModuleNotFoundError: no dbt\n      more"
     )
 
 
-def test_a_code_server_that_does_not_answer_yet_is_waited_for(grocer: Grocer, watch: Watch) -> None:
+def test_a_code_server_that_does_not_respond_yet_is_waited_for(
+    grocer: Grocer, watch: Watch
+) -> None:
     grocer.load_errors = {"ml": f"{flow.UNREACHABLE}: gRPC Error code: UNAVAILABLE"}
-    looks: list[None] = []
+    queries: list[None] = []
 
     def third_time() -> None:
-        looks.append(None)
-        if len(looks) == 3:
+        queries.append(None)
+        if len(queries) == 3:
             grocer.load_errors = {}
 
-    flow.wait_until_loaded(grocer, LOCATIONS, watch.patience, third_time)
-    assert len(looks) == 3
+    flow.wait_until_loaded(grocer, LOCATIONS, watch.timeouts, third_time)
+    assert len(queries) == 3
 
 
-def test_one_that_never_answers_is_named_in_the_end(grocer: Grocer, watch: Watch) -> None:
+def test_a_code_server_that_never_responds_is_named_after_the_timeout(
+    grocer: Grocer, watch: Watch
+) -> None:
     grocer.load_errors = {"ml": f"{flow.UNREACHABLE}: gRPC Error code: UNAVAILABLE"}
-    with pytest.raises(FlowError, match="code location ml can't be loaded"):
-        flow.wait_until_loaded(grocer, LOCATIONS, watch.patience)
+    with pytest.raises(FlowError, match="Code location ml cannot be loaded"):
+        flow.wait_until_loaded(grocer, LOCATIONS, watch.timeouts)
 
 
-def test_trouble_of_others_is_theirs(grocer: Grocer, watch: Watch) -> None:
+def test_load_errors_of_other_code_locations_are_ignored(grocer: Grocer, watch: Watch) -> None:
     grocer.load_errors = {"marketing": "ModuleNotFoundError: no such thing"}
-    flow.wait_until_loaded(grocer, LOCATIONS, watch.patience)
+    flow.wait_until_loaded(grocer, LOCATIONS, watch.timeouts)
 
 
-def test_a_location_that_is_not_there_is_named(grocer: Grocer, watch: Watch) -> None:
-    with pytest.raises(FlowError, match="marketing: not there"):
-        flow.wait_until_loaded(grocer, [*LOCATIONS, "marketing"], watch.patience)
+def test_a_missing_code_location_is_named(grocer: Grocer, watch: Watch) -> None:
+    with pytest.raises(FlowError, match="marketing: missing"):
+        flow.wait_until_loaded(grocer, [*LOCATIONS, "marketing"], watch.timeouts)

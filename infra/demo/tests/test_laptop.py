@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from bulkhead_demo import laptop
-from bulkhead_demo.laptop import LaptopError, LocalPage
-from bulkhead_kind.page import PageError
+from bulkhead_demo.laptop import LaptopError, LocalWebServer
+from bulkhead_kind.webserver import WebServerError
 
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(laptop, "LAPTOP", tmp_path)
-    monkeypatch.setattr(laptop, "OPEN", tmp_path / "open.json")
+    monkeypatch.setattr(laptop, "ADDRESS", tmp_path / "open.json")
 
 
 def test_each_code_location_runs_with_its_own_python() -> None:
@@ -25,41 +25,41 @@ def test_each_code_location_runs_with_its_own_python() -> None:
     assert modules[0]["module_name"] == "ml.definitions"
 
 
-def test_nobody_is_told_of_the_use_and_no_proxy_stands_between(
+def test_telemetry_is_off_and_no_proxy_is_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "example.com")
     monkeypatch.delenv("no_proxy", raising=False)
-    told = laptop.surroundings("http://127.0.0.1:1")
-    assert told["RUNTIME__DLTHUB_TELEMETRY"] == "false"
-    assert told["DO_NOT_TRACK"] == "1"
-    assert told["NO_PROXY"] == "example.com,127.0.0.1"
-    assert told["no_proxy"] == "127.0.0.1"
+    variables = laptop.environment_variables("http://127.0.0.1:1")
+    assert variables["RUNTIME__DLTHUB_TELEMETRY"] == "false"
+    assert variables["DO_NOT_TRACK"] == "1"
+    assert variables["NO_PROXY"] == "example.com,127.0.0.1"
+    assert variables["no_proxy"] == "127.0.0.1"
 
 
-def test_a_second_demo_is_told_where_the_first_is() -> None:
-    with laptop._only_one() as told:
-        told.write_text('{"url": "http://127.0.0.1:3000"}')
-        assert laptop.open_page() == LocalPage("http://127.0.0.1:3000")
-        with pytest.raises(LaptopError, match=r"open already, at http://127\.0\.0\.1:3000"):
-            laptop._only_one().__enter__()
+def test_a_second_demo_names_the_address_of_the_first() -> None:
+    with laptop.only_demo() as address:
+        address.write_text('{"url": "http://127.0.0.1:3000"}')
+        assert laptop.running_demo() == LocalWebServer("http://127.0.0.1:3000")
+        with pytest.raises(LaptopError, match=r"already runs, at http://127\.0\.0\.1:3000"):
+            laptop.only_demo().__enter__()
 
 
-def test_a_demo_that_is_starting_has_no_page_yet() -> None:
-    with laptop._only_one() as told:
-        told.write_text('{"url": "http://127.0.0.1:3000"}')
-    with laptop._only_one(), pytest.raises(LaptopError, match="is starting"):
-        laptop.open_page()
+def test_a_starting_demo_has_no_address_yet() -> None:
+    with laptop.only_demo() as address:
+        address.write_text('{"url": "http://127.0.0.1:3000"}')
+    with laptop.only_demo(), pytest.raises(LaptopError, match="is still starting"):
+        laptop.running_demo()
 
 
-def test_a_demo_that_has_ended_is_not_open() -> None:
-    with laptop._only_one() as told:
-        told.write_text('{"url": "http://127.0.0.1:3000"}')
+def test_a_demo_that_ended_does_not_run() -> None:
+    with laptop.only_demo() as address:
+        address.write_text('{"url": "http://127.0.0.1:3000"}')
     with pytest.raises(LaptopError, match="`make demo`"):
-        laptop.open_page()
+        laptop.running_demo()
 
 
-def test_a_page_that_does_not_answer_is_named() -> None:
-    url = f"http://127.0.0.1:{laptop._free_port()}"
-    with pytest.raises(PageError, match=f"{url} did not answer"):
-        LocalPage(url).query("{ version }")
+def test_a_web_server_that_does_not_respond_is_named() -> None:
+    url = f"http://127.0.0.1:{laptop.free_port()}"
+    with pytest.raises(WebServerError, match=f"{url} did not answer"):
+        LocalWebServer(url).query("{ version }")

@@ -1,4 +1,4 @@
-"""What the demo starts ends with it, together with what that has started."""
+"""Programs of the demo end with it, with their child processes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ print("hello", flush=True)
 time.sleep(60)
 """
 
-DEAF = """
+IGNORES_SIGTERM = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 open("ready", "w").close()
@@ -33,8 +33,8 @@ time.sleep(60)
 
 
 def start(processes: Processes, folder: Path, code: str) -> None:
-    # Where this process ignores SIGINT, as in a script's background, Dagster has it ignore SIGTERM,
-    # too; the program would inherit that, and not be asked to end but waited for.
+    # If this process ignores SIGINT, as in the background of a script, Dagster makes it ignore
+    # SIGTERM too. The program would inherit that.
     command = ["env", "--default-signal", sys.executable, "-c", code]
     processes.start("program", command, env=dict(os.environ), cwd=folder)
 
@@ -47,7 +47,7 @@ def until(is_so: Callable[[], bool]) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process does anything; one that waits to be buried by init does not."""
+    """Return whether a process exists and is no zombie."""
     try:
         with open(f"/proc/{pid}/stat") as stat:  # noqa: PTH123 - a file of the kernel
             return stat.read().rpartition(")")[2].split()[0] != "Z"
@@ -69,19 +69,19 @@ def test_when_the_flow_fails_the_programs_and_their_children_end(tmp_path: Path)
     assert until(lambda: not is_alive(int(child.read_text())))
 
 
-def test_a_program_that_does_not_listen_is_ended_all_the_same(tmp_path: Path) -> None:
-    with Processes(tmp_path, patience=0.1) as processes:
-        start(processes, tmp_path, DEAF)
+def test_a_program_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    with Processes(tmp_path, stop_timeout=0.1) as processes:
+        start(processes, tmp_path, IGNORES_SIGTERM)
         assert until((tmp_path / "ready").exists)
-        (running,) = processes._running
+        (running,) = processes.running
     assert running.process.returncode == -9
 
 
 def test_a_program_that_ends_by_itself_is_named_with_the_end_of_its_log(tmp_path: Path) -> None:
     with Processes(tmp_path) as processes:
         start(processes, tmp_path, "print('no port left'); raise SystemExit(3)")
-        processes._running[0].process.wait()
-        with pytest.raises(ProcessError, match=r"program ended with code 3.*\n.*no port left"):
+        processes.running[0].process.wait()
+        with pytest.raises(ProcessError, match=r"program exited with code 3.*\n.*no port left"):
             processes.check()
 
 

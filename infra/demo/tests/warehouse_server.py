@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the test's own, with roles made by the chart's script."""
+"""A PostgreSQL server for a test, with the roles of the chart's script."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Server:
         self._data = folder / "data"
         self._data.mkdir()
         # initdb and postgres refuse to run as root.
-        self._user = {"user": "nobody", "extra_groups": []} if os.geteuid() == 0 else {}
+        self._user = "nobody" if os.geteuid() == 0 else None
         for path in (folder, self._data) if self._user else ():
             shutil.chown(path, "nobody")
         with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -31,7 +31,9 @@ class Server:
         self._run("initdb", "-U", "postgres", "--auth=scram-sha-256", f"--pwfile={password}", "-N")
         options = f"-p {self._port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
         self._run("pg_ctl", "-w", "-l", str(self._data / "log"), "-o", options, "start")
-        self.ask("postgres", "CREATE DATABASE warehouse", database="postgres", password="secret")
+        self.execute(
+            "postgres", "CREATE DATABASE warehouse", database="postgres", password="secret"
+        )
 
     def stop(self) -> None:
         self._run("pg_ctl", "-w", "-m", "immediate", "stop")
@@ -45,7 +47,7 @@ class Server:
         done = self._psql("postgres", "warehouse", "secret", [f"--file={ROLES}"], passwords)
         assert done.returncode == 0, done.stderr
 
-    def ask(
+    def execute(
         self, role: str, statement: str, *, database: str = "warehouse", password: str | None = None
     ) -> None:
         command = [f"--command={statement}"]
@@ -62,7 +64,7 @@ class Server:
         role: str,
         database: str,
         password: str,
-        words: list[str],
+        arguments: list[str],
         environment: dict[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         settings = {
@@ -73,20 +75,22 @@ class Server:
             "PGPASSWORD": password,
         }
         return subprocess.run(
-            [BINARIES / "psql", "--no-psqlrc", "--quiet", *words],
+            [BINARIES / "psql", "--no-psqlrc", "--quiet", *arguments],
             env={**os.environ, **settings, **(environment or {})},
             capture_output=True,
             text=True,
             check=False,
         )
 
-    def _run(self, program: str, *words: str) -> None:
-        done = subprocess.run(  # noqa: PLW1510 - the output is shown on failure
-            [BINARIES / program, "-D", self._data, *words],
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [BINARIES / program, "-D", self._data, *arguments],
+            check=False,
             cwd=self._data,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            **self._user,
+            user=self._user,
+            extra_groups=[] if self._user else None,
         )
         assert done.returncode == 0, done.stdout

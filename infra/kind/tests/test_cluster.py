@@ -1,6 +1,7 @@
 """The cluster's configuration, and which clusters are touched."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -10,17 +11,19 @@ from bulkhead_kind.cluster import ClusterError
 from bulkhead_kind.engine import Engine
 from bulkhead_kind.progress import Progress
 
+Json = dict[str, Any]
 
-def _config(*, built: bool = False, sandbox: bool = False, port: int = 3000) -> dict:
+
+def _config(*, built: bool = False, sandbox: bool = False, port: int = 3000) -> Json:
     return yaml.safe_load(
         cluster.config(built=built, port=port, cgroup_v1=sandbox, lacks_sys_resource=sandbox)
     )
 
 
-def _kubelet(config: dict) -> dict:
-    merged: dict = {}
+def _kubelet(config: Json) -> Json:
+    merged: Json = {}
     for patch in config["kubeadmConfigPatches"]:
-        document = yaml.safe_load(patch)
+        document: Json = yaml.safe_load(patch)
         if document["kind"] == "KubeletConfiguration":
             merged |= document
     return merged
@@ -33,7 +36,7 @@ def test_two_nodes_that_both_take_pods() -> None:
     assert patch["nodeRegistration"]["taints"] == []
 
 
-def test_the_web_page_is_on_the_wanted_port_of_this_machine_alone() -> None:
+def test_the_dagster_ui_is_on_the_given_port_of_this_machine_only() -> None:
     (mapping,) = _config(port=8080)["nodes"][0]["extraPortMappings"]
     assert mapping == {"containerPort": 30300, "hostPort": 8080, "listenAddress": "127.0.0.1"}
 
@@ -66,12 +69,14 @@ def test_a_wrong_port_is_named_with_what_is_allowed(
 
 
 class _RecordingEngine(Engine):
-    """Answers with what it was given and records what it is told to remove."""
+    """Lists our nodes, and records what is removed."""
 
-    def output(self, *arguments: str, seconds: float = 60) -> str:
-        del seconds
+    def output(self, *arguments: str, timeout: float = 60) -> str:
+        del timeout
         if arguments[0] == "ps":
-            return "bulkhead-worker\nbulkhead-control-plane" if self._asks_ours(arguments) else ""
+            return (
+                "bulkhead-worker\nbulkhead-control-plane" if self._filters_ours(arguments) else ""
+            )
         return ""
 
     def run(self, step: object, *arguments: str | Path) -> None:
@@ -79,7 +84,7 @@ class _RecordingEngine(Engine):
         removed.append(arguments)
 
     @staticmethod
-    def _asks_ours(arguments: tuple[str, ...]) -> bool:
+    def _filters_ours(arguments: tuple[str, ...]) -> bool:
         return "--filter=label=io.x-k8s.kind.cluster=bulkhead" in arguments
 
 

@@ -1,4 +1,4 @@
-"""Docker first, then podman, then podman from apt; settings only where a host needs them."""
+"""Docker first, then podman, then podman from apt; settings only if a host needs them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,10 +16,14 @@ Given = Callable[..., None]
 @pytest.fixture
 def given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Given:
     def set_up(programs: set[str], *, daemon: bool = False, sandbox: bool = False) -> None:
-        monkeypatch.setattr(
-            "shutil.which", lambda name: f"/usr/bin/{name}" if name in programs else None
-        )
-        monkeypatch.setattr(process, "succeeds", lambda *_, **__: daemon)
+        def which(name: str) -> str | None:
+            return f"/usr/bin/{name}" if name in programs else None
+
+        def succeeds(*_: object, **__: object) -> bool:
+            return daemon
+
+        monkeypatch.setattr("shutil.which", which)
+        monkeypatch.setattr(process, "succeeds", succeeds)
         monkeypatch.setattr(host, "has_cgroup_v1", lambda: sandbox)
         monkeypatch.setattr(host, "lacks_sys_resource", lambda: sandbox)
         monkeypatch.setattr(host, "is_root", lambda: False)
@@ -68,7 +72,7 @@ def test_a_registry_that_does_not_answer_is_named_by_its_cause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def refuse(*_: object, **__: object) -> str:
-        raise CommandError("`podman manifest …` ended with code 125: Error: lookup: no such host")
+        raise CommandError("`podman manifest …` exited with code 125: Error: lookup: no such host")
 
     monkeypatch.setattr(process, "output", refuse)
     assert Engine("podman").registry_has("registry.test/image@sha256:1") == "no such host"

@@ -37,7 +37,10 @@ def test_a_cgroup_v2_tree_has_its_controllers_at_the_top(tmp_path: Path) -> None
 def test_debian_and_what_derives_from_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, release: str, debian_like: bool
 ) -> None:
-    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/apt-get")
+    def which(_: str) -> str:
+        return "/usr/bin/apt-get"
+
+    monkeypatch.setattr("shutil.which", which)
     file = tmp_path / "os-release"
     file.write_text(release)
     assert host.is_debian_like(file) is debian_like

@@ -5,6 +5,7 @@ import hashlib
 import json
 import tarfile
 from pathlib import Path
+from typing import Any
 
 from bulkhead_kind import image_archive
 from bulkhead_kind.image_archive import Image
@@ -15,6 +16,12 @@ def _program(folder: Path, name: str = "tool") -> Path:
     path.write_text(f"#!/bin/sh\necho {name}\n")
     path.chmod(0o755)
     return path
+
+
+def _json(tar: tarfile.TarFile, name: str) -> Any:
+    file = tar.extractfile(name)
+    assert file is not None
+    return json.load(file)
 
 
 def test_a_layer_is_named_by_the_hash_of_its_tar(tmp_path: Path) -> None:
@@ -54,8 +61,8 @@ def test_an_archive_names_images_and_stores_a_shared_layer_once(tmp_path: Path) 
     )
     with tarfile.open(archive) as tar:
         names = tar.getnames()
-        manifest = json.load(tar.extractfile("manifest.json"))
-        config = json.load(tar.extractfile(manifest[1]["Config"]))
+        manifest = _json(tar, "manifest.json")
+        config = _json(tar, manifest[1]["Config"])
     assert [image["RepoTags"] for image in manifest] == [["localhost/a:1"], ["localhost/b:1"]]
     assert names.count("base.tar.gz") == 1
     assert config["rootfs"]["diff_ids"] == [base.diff_id, top.diff_id]

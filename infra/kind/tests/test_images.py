@@ -1,4 +1,4 @@
-"""What is built, when it is built again, and what goes into a build."""
+"""Which images are built, when they are built again, and the arguments of a build."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from bulkhead_kind.progress import Progress, Step
 
 
 class NoEngine(Engine):
-    """Notes what it is asked to build."""
+    """Records the builds."""
 
     def run(self, step: Step, *arguments: str | Path) -> None:
         with (step.log.parent / "built").open("a") as built:

@@ -1,4 +1,4 @@
-"""How the charts are given their images, and how a cluster is picked."""
+"""The images in the charts' values, and the selection of a cluster."""
 
 from pathlib import Path
 
@@ -9,7 +9,9 @@ from bulkhead_kind.installation import Cluster
 from bulkhead_kind.process import CommandError
 from bulkhead_kind.progress import Progress, StepError
 
-IMAGES = dict.fromkeys(("platform", "postgresql", "seaweedfs"), "registry/name@sha256:abc")
+IMAGES: dict[str, str] = dict.fromkeys(
+    ("platform", "postgresql", "seaweedfs"), "registry/name@sha256:abc"
+)
 
 
 def test_an_image_goes_to_the_chart_by_digest() -> None:
@@ -20,13 +22,13 @@ def test_an_image_goes_to_the_chart_by_digest() -> None:
     }
 
 
-def test_every_folder_of_user_code_may_join_and_keeps_the_walls_it_was_given() -> None:
+def test_every_folder_of_user_code_is_registered_and_keeps_its_settings() -> None:
     values = installation.platform_values(IMAGES, ["hello", "forecasts"], {})
     # Helm merges this into platform.yaml key by key, so an empty entry takes nothing away.
     assert values["codeLocations"] == {"hello": {}, "forecasts": {}}
 
 
-def test_who_was_let_in_before_stays_as_they_were() -> None:
+def test_code_locations_that_were_registered_before_keep_their_settings() -> None:
     before = {"hello": {"ceiling": {"cpu": "9"}}, "ingestion": {"ceiling": {"cpu": "2"}}}
     values = installation.platform_values(IMAGES, ["hello"], before)
     assert values["codeLocations"] == {"hello": {}, "ingestion": {"ceiling": {"cpu": "2"}}}
@@ -71,23 +73,21 @@ def test_a_registry_that_cannot_be_read_is_not_taken_for_empty(tmp_path: Path) -
         installation.registered(helm_that(tmp_path, does="echo 'no such host' >&2; exit 1"))
 
 
-def test_a_cluster_of_the_users_own_is_picked_by_its_context() -> None:
+def test_the_users_own_cluster_is_selected_by_its_context() -> None:
     cluster = Cluster(Path("helm"), Path("kubectl"), None, "staging")
     assert cluster.kubectl_command() == ["kubectl", "--context", "staging"]
     assert cluster.helm_command() == ["helm", "--kube-context", "staging"]
 
 
-def test_a_cluster_of_the_users_own_needs_a_registry(
+def test_the_users_own_cluster_needs_a_registry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(up.REGISTRY_VARIABLE, raising=False)
-    with pytest.raises(up.UpError, match="BULKHEAD_REGISTRY"):
+    with pytest.raises(up.UpError, match="BULKHEAD_REGISTRY is not set"):
         up.prepare(Progress(tmp_path), tmp_path / "kubeconfig")
 
 
-def test_a_kubeconfig_that_is_not_there_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_kubeconfig_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(up.REGISTRY_VARIABLE, "registry.example.com/team")
-    with pytest.raises(up.UpError, match="nowhere/kubeconfig"):
+    with pytest.raises(up.UpError, match="nowhere/kubeconfig does not exist"):
         up.prepare(Progress(tmp_path), Path("nowhere/kubeconfig"))

@@ -1,6 +1,7 @@
-"""Which node image is used, and that what it is made from agrees with itself."""
+"""Which node image is used, and the consistency of its sources."""
 
 import re
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,9 @@ class _Engine(Engine):
 pulls: list[tuple[str | Path, ...]] = []
 
 
-def _engine(*, images: set[str] = frozenset(), remote: set[str] = frozenset()) -> _Engine:
+def _engine(
+    *, images: AbstractSet[str] = frozenset(), remote: AbstractSet[str] = frozenset()
+) -> _Engine:
     kind = type("_Given", (_Engine,), {"images": frozenset(images), "remote": frozenset(remote)})
     return kind("podman")
 
@@ -54,7 +57,7 @@ def test_the_image_that_the_user_names_wins(
     assert found == NodeImage("example.test/node:v1", built=False)
 
 
-def test_an_image_in_the_store_is_used_without_asking_a_registry(progress: Progress) -> None:
+def test_an_image_in_the_store_is_used_without_a_registry(progress: Progress) -> None:
     reference = node_image.built_reference()
     assert node_image.ensure(_engine(images={reference}), progress) == NodeImage(
         reference, built=True
@@ -68,11 +71,15 @@ def test_kinds_own_image_is_pulled_where_a_registry_has_it(progress: Progress) -
     assert pulls == [("pull", node_image.STOCK)]
 
 
-def test_an_image_is_built_where_no_registry_answers(
+def test_an_image_is_built_if_no_registry_responds(
     progress: Progress, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[str] = []
-    monkeypatch.setattr(node_image, "_build", lambda _e, _p, reference: built.append(reference))
+
+    def build(_engine: Engine, _progress: Progress, reference: str) -> None:
+        built.append(reference)
+
+    monkeypatch.setattr(node_image, "_build", build)
     found = node_image.ensure(_engine(), progress)
     assert built == [found.reference]
     assert found.built

@@ -1,4 +1,4 @@
-"""What a build is told of the package index."""
+"""A build's settings of package indexes."""
 
 import configparser
 from pathlib import Path
@@ -15,7 +15,7 @@ SETTINGS = {
 }
 
 
-def test_what_pip_was_told_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configuration_of_pip_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "pip.conf"
     file.write_text(package_index.pip_conf(SETTINGS) + "timeout = 60\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
@@ -27,7 +27,7 @@ def test_what_pip_was_told_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     }
 
 
-def test_pip_and_uv_are_told_the_same() -> None:
+def test_pip_and_uv_get_the_same_settings() -> None:
     pip = configparser.ConfigParser()
     pip.read_string(package_index.pip_conf(SETTINGS))
     uv = tomllib.loads(package_index.uv_toml(SETTINGS))
@@ -37,15 +37,13 @@ def test_pip_and_uv_are_told_the_same() -> None:
     assert [pip["global"]["trusted-host"]] == uv["allow-insecure-host"]
 
 
-def test_what_was_not_said_is_not_said_to_uv() -> None:
+def test_missing_settings_are_left_out_for_uv() -> None:
     assert package_index.uv_toml({"index-url": "https://packages.example.com"}) == (
         'index-url = "https://packages.example.com"\n'
     )
 
 
-def test_a_bundle_that_is_not_there_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_bundle_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     monkeypatch.setenv("PIP_CERT", str(tmp_path / "ca.crt"))
     assert package_index.ca_bundle() is None

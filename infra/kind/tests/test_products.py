@@ -1,5 +1,6 @@
-"""Products are kept under the hash of what they are made from."""
+"""Products are cached under the hash of their inputs."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,17 +22,34 @@ def test_same_inputs_have_the_same_key_wherever_they_are(sources: Path, tmp_path
     assert products.key("a", moved) == before
 
 
+def change_content(folder: Path) -> None:
+    (folder / "sub" / "file").write_text("other")
+
+
+def change_name(folder: Path) -> None:
+    (folder / "sub" / "file").rename(folder / "sub" / "other")
+
+
+def change_mode(folder: Path) -> None:
+    (folder / "sub" / "file").chmod(0o755)
+
+
+def add_file(folder: Path) -> None:
+    (folder / "new").write_text("")
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        lambda folder: (folder / "sub" / "file").write_text("other"),
-        lambda folder: (folder / "sub" / "file").rename(folder / "sub" / "other"),
-        lambda folder: (folder / "sub" / "file").chmod(0o755),
-        lambda folder: (folder / "new").write_text(""),
+        change_content,
+        change_name,
+        change_mode,
+        add_file,
     ],
-    ids=["content", "name", "mode", "new file"],
 )
-def test_a_change_of_an_input_changes_the_key(sources: Path, change) -> None:  # noqa: ANN001
+def test_a_change_of_an_input_changes_the_key(
+    sources: Path, change: Callable[[Path], object]
+) -> None:
     before = products.key(sources)
     change(sources)
     assert products.key(sources) != before
@@ -40,7 +58,9 @@ def test_a_change_of_an_input_changes_the_key(sources: Path, change) -> None:  #
 @pytest.mark.parametrize(
     "path", ["README.md", "tests/test_x.py", "__pycache__/x.pyc", ".ruff_cache/x"]
 )
-def test_what_changes_nothing_in_the_product_leaves_the_key(sources: Path, path: str) -> None:
+def test_files_that_do_not_affect_the_product_do_not_change_the_key(
+    sources: Path, path: str
+) -> None:
     before = products.key(sources)
     (sources / path).parent.mkdir(exist_ok=True)
     (sources / path).write_text("anything")
@@ -71,7 +91,7 @@ def test_a_new_product_replaces_the_one_of_old_inputs(tmp_path: Path) -> None:
     assert not old.exists()
 
 
-def test_a_half_made_product_is_not_taken_for_one(tmp_path: Path) -> None:
+def test_an_incomplete_product_is_not_used(tmp_path: Path) -> None:
     def fail(folder: Path) -> None:
         (folder / "half").write_text("")
         raise OSError("no space")

@@ -1,4 +1,4 @@
-"""Steps show what they do, and what to do when they fail."""
+"""Steps show their progress, and what to do when they fail."""
 
 import io
 import sys
@@ -21,7 +21,7 @@ def progress(tmp_path: Path, screen: io.StringIO) -> Progress:
     return Progress(tmp_path, Console(file=screen, width=200), heartbeat=0.05)
 
 
-def test_without_a_terminal_a_step_prints_its_start_life_and_end(
+def test_without_a_terminal_a_step_prints_its_start_progress_and_end(
     progress: Progress, screen: io.StringIO
 ) -> None:
     with progress.step("Bake"):
@@ -48,11 +48,11 @@ def test_a_failed_step_shows_the_end_of_its_log_and_how_to_resume(progress: Prog
         )
     text = str(failure.value)
     assert "Bake failed" in text
-    assert "ended with code 3" in text
+    assert "exited with code 3" in text
     assert "line 98\n" in text
     assert "line 70\n" not in text
     assert "bake.log" in text
-    assert "same command again" in text
+    assert "Fix the cause, then run the same command again." in text
 
 
 def test_a_missing_program_is_named(progress: Progress) -> None:

@@ -1,5 +1,6 @@
-"""Tools: the one on PATH when new enough, else ours."""
+"""Tools: from PATH if new enough, else from `.tools/`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -26,12 +27,19 @@ def test_versions_are_read_as_the_tools_print_them(
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Return what each program says of its version; /usr/bin/thing is on PATH."""
-    said: dict[str, str] = {}
+    """Return the version output of each program; /usr/bin/thing is on PATH."""
+    versions: dict[str, str] = {}
+
+    def which(name: str) -> str:
+        return f"/usr/bin/{name}"
+
+    def output(command: Sequence[str], **_: object) -> str:
+        return versions.get(command[0], "")
+
     monkeypatch.setattr(tools, "TOOLS", tmp_path)
-    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(process, "output", lambda command, **_: said.get(command[0], ""))
-    return said
+    monkeypatch.setattr("shutil.which", which)
+    monkeypatch.setattr(process, "output", output)
+    return versions
 
 
 def _thing(machine: dict[str, str], installs: str) -> Tool:
@@ -43,13 +51,13 @@ def _thing(machine: dict[str, str], installs: str) -> Tool:
 
 def test_one_on_path_that_is_new_enough_is_used(machine: dict[str, str], tmp_path: Path) -> None:
     machine["/usr/bin/thing"] = "v2.0.1"
-    found = tools._ensure(Progress(tmp_path / "logs"), _thing(machine, "v3.0.0"))
+    found = tools.ensure(Progress(tmp_path / "logs"), _thing(machine, "v3.0.0"))
     assert found == Path("/usr/bin/thing")
 
 
 def test_one_on_path_that_is_too_old_is_not(machine: dict[str, str], tmp_path: Path) -> None:
     machine["/usr/bin/thing"] = "v1.9.9"
-    found = tools._ensure(Progress(tmp_path / "logs"), _thing(machine, "v2.0.0"))
+    found = tools.ensure(Progress(tmp_path / "logs"), _thing(machine, "v2.0.0"))
     assert found == tmp_path / "thing"
 
 
@@ -57,4 +65,4 @@ def test_an_installed_tool_that_is_too_old_is_an_error(
     machine: dict[str, str], tmp_path: Path
 ) -> None:
     with pytest.raises(ToolError, match=r"2\.0\.0 or newer"):
-        tools._ensure(Progress(tmp_path / "logs"), _thing(machine, "v1.0.0"))
+        tools.ensure(Progress(tmp_path / "logs"), _thing(machine, "v1.0.0"))

@@ -14,7 +14,7 @@ class PrepareManifests(BuildHookInterface):
     """Runs `python -m analytics.project` with the Python that the package is installed for."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002
-        """Prepare them if dbt is there; without, each is made when it is first asked for."""
+        """Make the manifests if dbt is installed; otherwise each is made when it is needed."""
         # An isolated build sees only its own requirements, by means of PYTHONPATH.
         environment = {**os.environ, "PYTHONPATH": str(Path(self.root) / "src")}
         prepare = [sys.executable, "-m", "analytics.project"]

@@ -38,12 +38,14 @@ def test_a_wrong_cell_is_rejected_by_its_line_and_column(
 
 
 def test_two_prices_for_one_symbol_and_month_are_rejected_on_both_lines() -> None:
-    with pytest.raises(prices.InvalidPricesError, match="stands there twice") as error:
+    with pytest.raises(
+        prices.InvalidPricesError, match="is one of two rows for the same symbol and month"
+    ) as error:
         prices.validate(table(("A", "2000-01-01", 1), ("A", "2000-01-01", 2)))
     assert set(error.value.cells["line"]) == {2, 3}
 
 
-def test_a_price_that_is_no_number_counts_as_empty(tmp_path: Path) -> None:
+def test_a_price_that_is_not_a_number_counts_as_empty(tmp_path: Path) -> None:
     file = tmp_path / "prices.csv"
     file.write_text("symbol,date,price\nA,2000-01-01,dear\n")
     with pytest.raises(prices.InvalidPricesError, match="line 2, column price"):

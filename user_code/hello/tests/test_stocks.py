@@ -49,7 +49,7 @@ def test_every_partition_has_returns() -> None:
         assert len(returned.value) >= 4
 
 
-def test_the_schedule_asks_for_a_run() -> None:
+def test_the_schedule_requests_a_run() -> None:
     context = dg.build_schedule_context()
     assert stocks.every_working_day.evaluate_tick(context).run_requests
 
@@ -66,7 +66,9 @@ def tick(instance: dg.DagsterInstance) -> list[dg.RunRequest]:
     return stocks.dropped_files.evaluate_tick(context).run_requests
 
 
-def test_the_sensor_asks_for_a_run_per_file_and_anew_when_the_content_changes(drop: Path) -> None:
+def test_the_sensor_requests_a_run_per_file_and_another_when_the_content_changes(
+    drop: Path,
+) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         assert tick(instance) == []
         drop.mkdir()

@@ -1,1 +1,1 @@
-"""The demo of the grocer: three code locations that one load of orders runs through."""
+"""The grocer demo: one load of orders runs through three code locations."""

@@ -1,4 +1,4 @@
-"""The command `bulkhead-demo`: what the Makefile's targets run."""
+"""The command `bulkhead-demo`, which the Makefile's targets run."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from types import FrameType
 import click
 
 from bulkhead_demo import bad_day, cluster, laptop
-from bulkhead_demo.flow import FlowError, Patience, Watch
+from bulkhead_demo.flow import FlowError, Timeouts, Watch
 from bulkhead_demo.laptop import LaptopError
 from bulkhead_demo.paths import LAPTOP
 from bulkhead_demo.processes import ProcessError
@@ -23,74 +23,76 @@ from bulkhead_kind.progress import Progress
 
 
 class _Commands(Commands):
-    errors_for_people = (*Commands.errors_for_people, FlowError, LaptopError, ProcessError)
+    user_errors = (*Commands.user_errors, FlowError, LaptopError, ProcessError)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Play the grocer: three code locations, one flow."""
-    # A handler of our own, also where a shell started this with Ctrl-C ignored: what is started
-    # from here inherits the ignoring, and not the handler.
+    """Run the grocer demo: three code locations, one flow."""
+    # A shell may start this with SIGINT ignored. Child processes would inherit that; they do not
+    # inherit a handler.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
 
 
 @main.command("laptop")
-@click.option("--fresh", is_flag=True, help="Begin with empty data.")
+@click.option("--fresh", is_flag=True, help="Start with empty data.")
 def laptop_command(*, fresh: bool) -> None:
-    """Play the flow on this machine, without a cluster, on DuckDB and a folder.
+    """Run the flow on this machine, without a cluster, on DuckDB and a folder.
 
-    What is there already is kept: a second call loads only what is new. The page stays open until
-    Ctrl-C; without a terminal, or with CI=true, the command ends with the flow.
+    Existing data stay: a second call loads only new orders. The Dagster UI runs until Ctrl-C.
+    Without a terminal, or with CI=true, the command ends with the flow.
     """
     began = time.monotonic()
     progress = Progress(LOGS)
     stay = sys.stdout.isatty() and os.environ.get("CI", "").lower() not in {"true", "1"}
     try:
-        laptop.play(progress, fresh=fresh, stay=stay)
+        laptop.run_demo(progress, fresh=fresh, stay=stay)
     except KeyboardInterrupt:
-        progress.say(f"\nEnded; data and history stay in {LAPTOP}")
+        progress.print(f"\nStopped. Data and run history stay in {LAPTOP}.")
         sys.exit(0 if stay else 130)
-    progress.say(f"The demo took {time.monotonic() - began:.0f} s")
+    progress.print(f"The demo took {time.monotonic() - began:.0f} s")
 
 
 @main.command("cluster")
 @KUBECONFIG_OPTION
 def cluster_command(kubeconfig: Path | None) -> None:
-    """Play the flow on the cluster, on PostgreSQL and the object store.
+    """Run the flow on the cluster, on PostgreSQL and the object store.
 
-    Does first what `make up` does, and adds three code locations with what they work with. The
-    environment variables of `make up` count here, too.
+    First does the steps of `make up`, and installs the three code locations with their database.
+    The environment variables of `make up` apply here too.
     """
     began = time.monotonic()
     progress = Progress(LOGS)
-    cluster.play(progress, kubeconfig)
-    progress.say(f"The demo took {time.monotonic() - began:.0f} s")
+    cluster.run_demo(progress, kubeconfig)
+    progress.print(f"The demo took {time.monotonic() - began:.0f} s")
 
 
 @main.command("bad-day")
 @KUBECONFIG_OPTION
-@click.option("--laptop", "on_laptop", is_flag=True, help="On the demo that is open here.")
+@click.option(
+    "--laptop", "on_laptop", is_flag=True, help="Use the running `make demo` of this machine."
+)
 def bad_day_command(kubeconfig: Path | None, *, on_laptop: bool) -> None:
-    """Drop a file with broken rows, starve a step of memory, and see what comes of it.
+    """Add a file with broken rows, run a step with too little memory, and check the results.
 
-    Ends with code 0 only if what is promised happened, and nothing else. A laptop has no limits:
-    there only the file is dropped.
+    Exits with code 0 only if the expected check fails, the step grows, and nothing else fails. A
+    laptop has no limits: there only the file is added.
     """
     progress = Progress(LOGS)
     if on_laptop:
-        server, drop, patience = laptop.open_page(), laptop.drop_file, Patience()
+        server, drop, timeouts = laptop.running_demo(), laptop.drop_file, Timeouts()
         url = server.url
     else:
         target = up.prepare(progress, kubeconfig)
-        server, drop = target.page(), partial(cluster.drop_file, target)
-        patience, url = cluster.PATIENCE, cluster.url(target)
+        server, drop = target.web_server(), partial(cluster.drop_file, target)
+        timeouts, url = cluster.TIMEOUTS, cluster.url(target)
     with Screen(progress.console) as screen:
-        watch = Watch(server, screen, patience, url=url)
-        outcome = bad_day.play(watch, drop, with_limits=not on_laptop)
+        watch = Watch(server, screen, timeouts, url=url)
+        outcome = bad_day.run_bad_day(watch, drop, with_limits=not on_laptop)
     bad_day.show(progress.console, outcome)
-    sys.exit(1 if outcome.wrong else 0)
+    sys.exit(1 if outcome.unexpected else 0)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - signal's own form

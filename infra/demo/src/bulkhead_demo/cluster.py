@@ -1,10 +1,10 @@
-"""The demo on the cluster: the platform with three more code locations, and what they work with."""
+"""The demo on the cluster: three more code locations, their database, campaign service and flow."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from bulkhead_demo import bad_day, figures, flow, observed
-from bulkhead_demo.flow import Patience, Watch
+from bulkhead_demo.flow import Timeouts, Watch
 from bulkhead_demo.paths import CHART, GROCER, LOCATIONS, PLATFORM_OVERLAY
 from bulkhead_demo.screen import Screen
 from bulkhead_kind import cluster, images, installation, up
@@ -13,44 +13,44 @@ from bulkhead_kind.progress import Progress
 from bulkhead_kind.up import Target
 
 RELEASE = "grocer"
-"""Name of the release of the demo's own chart, and of its namespace."""
+"""Name of the demo's own release, and of its namespace."""
 
-PATIENCE = Patience(load=300, idle=240, poll=3)
-"""Pods take their time to start, above all on a small machine that has just pulled images."""
+TIMEOUTS = Timeouts(load=300, idle=240, poll=3)
+"""Longer than on a laptop: pods start slowly on a small machine that pulls images."""
 
 
-def play(progress: Progress, kubeconfig: Path | None) -> None:
-    """Make what is missing of cluster and images, install everything, play the flow, show figures.
+def run_demo(progress: Progress, kubeconfig: Path | None) -> None:
+    """Create missing parts of cluster and images, install everything, run the flow, show figures.
 
     Args:
-        progress: shows the steps, and the rest on its console.
-        kubeconfig: of a cluster of the caller's own, to use instead of making one.
+        progress: shows the steps; its console shows the flow.
+        kubeconfig: of the caller's own cluster, to use instead of a new one.
 
     Raises:
-        StepError: something could not be built or installed.
-        FlowError: a code location could not be loaded, or the flow did not come to its end.
-        PageError: the web server does not answer.
+        StepError: a build or an installation failed.
+        FlowError: a code location is not loaded, or the flow did not finish.
+        WebServerError: the web server does not respond.
     """
     target = up.prepare(progress, kubeconfig)
     references = up.build_images(progress, target, also=GROCER)
     had_data = _has_data(target)
     install(progress, target, references)
-    server = target.page()
-    with progress.step("Wait until the code locations are loaded"):
-        flow.wait_until_loaded(server, LOCATIONS, PATIENCE)
+    server = target.web_server()
+    with progress.step("Wait for the code locations to load"):
+        flow.wait_until_loaded(server, LOCATIONS, TIMEOUTS)
     with Screen(progress.console) as screen:
-        watch = Watch(server, screen, PATIENCE, url=url(target))
+        watch = Watch(server, screen, TIMEOUTS, url=url(target))
         if not had_data:
-            flow.forget(watch, LOCATIONS)
-        flow.play(watch)
+            flow.delete_history(watch, LOCATIONS)
+        flow.run_flow(watch)
     figures.show(progress.console, observed.figures(server))
-    up.print_page(progress, target)
+    up.print_address(progress, target)
 
 
 def install(progress: Progress, target: Target, references: Mapping[str, str]) -> None:
-    """Install the platform, what the grocer works with, and all code locations; in this order.
+    """Install the platform, the grocer's database and campaign service, and all code locations.
 
-    The platform makes the namespaces; a code location starts when its Secret is there.
+    In this order: the platform makes the namespaces, and a code location needs its Secret.
 
     Raises:
         StepError: a release does not become healthy.
@@ -76,21 +76,21 @@ def install(progress: Progress, target: Target, references: Mapping[str, str]) -
 
 
 def _has_data(target: Target) -> bool:
-    """Whether the grocer's databases have a volume; raises CommandError."""
+    """Return whether the grocer's databases have a volume; raises CommandError."""
     claims = ("get", "persistentvolumeclaims", f"--namespace={RELEASE}", "--output=name")
     return bool(target.cluster.output(*claims))
 
 
 def url(target: Target) -> str:
-    """Where this machine finds the page; empty for a cluster of the caller's own."""
+    """Return the address of the Dagster UI; empty for the caller's own cluster."""
     return f"http://127.0.0.1:{cluster.port()}" if target.ours else ""
 
 
 def drop_file(target: Target, number: int) -> str:
-    """Drop the file of a bad day, from the code server's pod, which may write to the object store.
+    """Add the file of a bad day, from the code server's pod, which may write to the object store.
 
     Raises:
-        CommandError: it could not be done.
+        CommandError: it failed.
     """
     return target.cluster.output(
         *("exec", f"--namespace={installation.PLATFORM}-ingestion", "deployment/ingestion", "--"),

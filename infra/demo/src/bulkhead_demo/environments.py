@@ -1,4 +1,4 @@
-"""A virtual environment for each code location, from its own lock: for the demo and for tests."""
+"""A virtual environment for each code location, from its own lock, for the demo and for tests."""
 
 import fcntl
 import hashlib
@@ -22,21 +22,20 @@ Run = Callable[[list[str]], object]
 
 
 def ensure(location: Path, run: Run, venvs: Path = VENVS) -> Path:
-    """Return the virtual environment of a code location; make it if it is not there.
+    """Return the virtual environment of a code location; create it if it is missing.
 
-    It has what the location's image holds: exactly the libraries of its lock, bulkhead, and the
-    location itself, both as they are in this checkout. The dependency group `dev` comes on top and
-    moves nothing that the lock holds. The environment is kept under the hash of what it is made
-    from, so that the next call finds it; older ones are removed.
+    It has the contents of the location's image: the libraries of its lock, bulkhead, and the
+    location itself, both from this checkout. The dependency group `dev` is added and changes no
+    locked version. The environment's name has the hash of its inputs; older ones are removed.
 
     Args:
         location: the code location's folder.
-        run: runs the commands; what it raises is passed on.
-        venvs: where environments are kept.
+        run: runs a command; its errors are passed on.
+        venvs: folder of the environments.
     """
     venv = folder(location, venvs)
     complete = venv / "complete"
-    with _alone(venvs / f"{location.name}.lock"):
+    with _locked(venvs / f"{location.name}.lock"):
         if not complete.exists():
             for old in venvs.glob(f"{location.name}-{'[0-9a-f]' * KEY_DIGITS}"):
                 shutil.rmtree(old)
@@ -47,14 +46,14 @@ def ensure(location: Path, run: Run, venvs: Path = VENVS) -> Path:
 
 
 def folder(location: Path, venvs: Path = VENVS) -> Path:
-    """Where the environment is, or will be."""
+    """Return the folder of the environment, which may not exist yet."""
     lock, project = location / "requirements.lock", location / "pyproject.toml"
     digest = hashlib.sha256(lock.read_bytes() + project.read_bytes()).hexdigest()
     return venvs / f"{location.name}-{digest[:KEY_DIGITS]}"
 
 
 def commands(location: Path, venv: Path) -> list[list[str]]:
-    """What makes the environment, in this order."""
+    """Return the commands that create the environment, in order."""
     lock, project = location / "requirements.lock", location / "pyproject.toml"
     python = tomllib.loads(project.read_text())["project"]["requires-python"]
     install = [UV, "pip", "install", "-q", "--python", str(venv / "bin" / "python")]
@@ -68,8 +67,8 @@ def commands(location: Path, venv: Path) -> list[list[str]]:
 
 
 @contextmanager
-def _alone(lock: Path) -> Generator[None, None, None]:
-    """Let no other process make the same environment meanwhile."""
+def _locked(lock: Path) -> Generator[None, None, None]:
+    """Hold a lock: no other process creates the same environment at the same time."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)

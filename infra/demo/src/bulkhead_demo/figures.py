@@ -1,4 +1,4 @@
-"""What the flow came to, from what the assets say of themselves."""
+"""Prints the results of the flow, from the metadata of the assets."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
@@ -17,7 +17,7 @@ DAYS = 7
 
 
 def show(console: Console, figures: Figures) -> None:
-    """Print orders, the forecast and how good it is, and how the checks went."""
+    """Print the orders, the forecast and its error, and the results of the checks."""
     for part in (_facts(figures), _next_week(figures), _checks(figures.checks)):
         if part is not None:
             console.print()
@@ -25,36 +25,36 @@ def show(console: Console, figures: Figures) -> None:
 
 
 def _facts(figures: Figures) -> Table:
-    said = figures.metadata
+    metadata = figures.metadata
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(justify="left", style="dim")
     table.add_column()
-    orders = said.get("orders", {})
+    orders = metadata.get("orders", {})
     table.add_row(
         "orders",
         f"{_number(orders.get('dagster/row_count'))}, {_number(orders.get('rows loaded'))} of "
         "them loaded just now",
     )
-    days = said.get("daily_order_summary", {}).get("dagster/row_count")
+    days = metadata.get("daily_order_summary", {}).get("dagster/row_count")
     table.add_row("days", f"{_number(days)} with orders")
-    model = said.get("order_forecast_model", {})
+    model = metadata.get("order_forecast_model", {})
     table.add_row(
         "forecast",
-        f"misses a day by {_decimal(model.get('mape'), 2)} %, repeating the last week by "
+        f"mean error {_decimal(model.get('mape'), 2)} % a day; repeating the last week: "
         f"{_decimal(model.get('naive_mape'), 2)} % (MAPE)",
     )
-    shoppers = said.get("next_week_shoppers", {})
+    shoppers = metadata.get("next_week_shoppers", {})
     naive = [shoppers[name] for name in ("recency_auc", "frequency_auc") if name in shoppers]
     table.add_row(
         "shoppers",
-        f"who comes next week: AUC {_decimal(shoppers.get('auc'), 3)}, the better naive order "
+        f"who shops next week: AUC {_decimal(shoppers.get('auc'), 3)}; the better naive ranking: "
         f"{_decimal(max(naive, default=None), 3)}",
     )
     return table
 
 
 def _next_week(figures: Figures) -> RenderableType | None:
-    """Bars of the orders to expect on each day of the next week; None where none are told."""
+    """Return bars of the expected orders of each day of the next week; None without a forecast."""
     days: Sequence[Mapping[str, Any]] = figures.metadata.get("predicted_orders", {}).get(
         "next_week", []
     )[:DAYS]
@@ -70,7 +70,7 @@ def _next_week(figures: Figures) -> RenderableType | None:
         expected = float(day["orders"])
         bar = Text("█" * round(BAR * expected / most), style="cyan")
         table.add_row(f"{when:%a} {when}", f"{expected:.0f}", bar)
-    return Group(Text("Orders to expect", style="bold"), table)
+    return Group(Text("Expected orders", style="bold"), table)
 
 
 def _checks(checks: Iterable[Check]) -> Text:
@@ -81,7 +81,7 @@ def _checks(checks: Iterable[Check]) -> Text:
     rest = len(counted) - len(passed) - len(wrong)
     parts = [f"{len(passed)} passed", f"{len(wrong) - len(warnings)} failed"]
     parts += [f"{len(warnings)} warned"] if warnings else []
-    parts += [f"{rest} not run on the newest data"] if rest else []
+    parts += [f"{rest} not run on the latest data"] if rest else []
     text = Text(f"Checks: {', '.join(parts)}")
     for check in wrong:
         style = "yellow" if check.is_warning else "red"
@@ -90,7 +90,7 @@ def _checks(checks: Iterable[Check]) -> Text:
     return text
 
 
-def _number(value: Any) -> str:  # noqa: ANN401 - as it comes from metadata
+def _number(value: Any) -> str:  # noqa: ANN401 - any metadata value
     return f"{value:,}" if isinstance(value, int) else "?"
 
 

@@ -1,4 +1,4 @@
-"""One flow through three code locations: load the orders once, and watch what follows by itself."""
+"""The flow: load the orders once, and follow the runs that automation starts downstream."""
 
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -6,36 +6,36 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bulkhead_demo import observed
-from bulkhead_demo.observed import Asset, Moment, Run
+from bulkhead_demo.observed import Asset, Run, Snapshot
 from bulkhead_demo.screen import Screen
-from bulkhead_kind.page import PageError, WebServer
+from bulkhead_kind.webserver import WebServer, WebServerError
 
 OPEN = ("ingestion", "open_the_shop")
 LOAD = ("ingestion", "load_orders")
-"""Code location and job: what a person starts. All else follows."""
+"""Code location and job of the runs that the demo launches; automation starts the others."""
 
 ORDERS = "orders"
-"""The asset that the flow begins with."""
+"""The first asset of the flow."""
 
 LOAD_ERROR_LINES = 30
 
 UNREACHABLE = "DagsterUserCodeUnreachableError"
-"""What the page says of a code location whose server does not answer, as while it starts."""
+"""Part of the load error of a code location whose server does not respond, or starts."""
 
 
 class FlowError(Exception):
-    """The flow did not come to its end; `str()` says where it stopped, why, and where to look."""
+    """The flow did not finish; `str()` has the run or asset, the reason, and a link."""
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to wait, in seconds.
+class Timeouts:
+    """Timeouts, in seconds.
 
     Attributes:
         load: for the code locations to be loaded.
-        idle: for something to happen while no run is under way.
-        run: for something to happen while one is.
-        poll: between two looks.
+        idle: for a change while no run is in progress.
+        run: for a change while a run is in progress.
+        poll: interval between two queries.
     """
 
     load: float = 180.0
@@ -44,209 +44,211 @@ class Patience:
     poll: float = 2.0
 
 
-def _nothing() -> None:
-    """All is well as far as this process knows."""
+def _no_check() -> None:
+    """Check nothing."""
 
 
 @dataclass(frozen=True)
 class Watch:
-    """Whom to ask, where to show it, how long to wait.
+    """How the flow is followed.
 
     Attributes:
-        server: answers.
-        screen: shows runs as they come and go.
-        patience: how long to wait.
-        check: called at each look; raises when there is no point in going on.
-        config: of the runs that are launched.
-        url: of the page, for links; empty: links begin with the page's path.
+        server: the web server to query.
+        screen: shows the runs.
+        timeouts: how long to wait.
+        check: called at each query; raises when the flow cannot continue.
+        config: run configuration of the launched runs.
+        url: address of the Dagster UI, for links; empty: links are paths.
     """
 
     server: WebServer
     screen: Screen
-    patience: Patience = Patience()
-    check: Callable[[], None] = _nothing
+    timeouts: Timeouts = Timeouts()
+    check: Callable[[], None] = _no_check
     config: Mapping[str, Any] = field(default_factory=dict[str, Any])
     url: str = ""
 
     def link(self, run: Run) -> str:
-        """Where the page shows a run."""
+        """Return the address of a run in the Dagster UI."""
         return f"{self.url}/runs/{run.id}"
 
 
 def wait_until_loaded(
     server: WebServer,
     locations: Collection[str],
-    patience: Patience,
-    check: Callable[[], None] = _nothing,
+    timeouts: Timeouts,
+    check: Callable[[], None] = _no_check,
 ) -> None:
-    """Wait until the code locations are loaded; `check` may raise meanwhile.
+    """Wait until the code locations are loaded; `check` is called at each query.
 
     Raises:
         FlowError: one has a load error, which is shown, or is not loaded in time. A code server
-            that does not answer may be about to.
+            that does not respond is waited for: it may be starting.
     """
-    deadline = time.monotonic() + patience.load
+    deadline = time.monotonic() + timeouts.load
     while True:
         check()
         try:
-            shown = server.locations()
-        except PageError as error:
+            states = server.locations()
+        except WebServerError as error:
             # The web server is not up yet.
-            shown, said = {}, str(error)
+            states, detail = {}, str(error)
         else:
-            said = "; ".join(f"{name}: {shown.get(name, 'not there')}" for name in locations)
+            detail = "; ".join(f"{name}: {states.get(name, 'missing')}" for name in locations)
         errors = {
             name: text
-            for name, text in shown.items()
+            for name, text in states.items()
             if name in locations and text not in {"loaded", "loading"}
         }
         is_late = time.monotonic() > deadline
         if errors and (is_late or not all(UNREACHABLE in text for text in errors.values())):
             raise FlowError("\n".join(_load_error(*each) for each in errors.items()))
-        if all(shown.get(name) == "loaded" for name in locations):
+        if all(states.get(name) == "loaded" for name in locations):
             return
         if is_late:
             raise FlowError(
-                f"the code locations are not loaded after {patience.load:.0f} s: {said}"
+                f"The code locations are not loaded after {timeouts.load:.0f} s: {detail}"
             )
-        time.sleep(patience.poll / 2)
+        time.sleep(timeouts.poll / 2)
 
 
-def play(watch: Watch) -> Moment:
-    """Open the shop unless it is open, load the orders, and follow them to the end of the flow.
+def run_flow(watch: Watch) -> Snapshot:
+    """Run `open_the_shop` unless it has run, load the orders, and follow the flow to its end.
 
     Returns:
-        How things are at the end.
+        The snapshot at the end.
 
     Raises:
-        FlowError: a run failed, or nothing more happens and something is missing.
-        PageError: the web server does not answer, or refuses a job.
+        FlowError: a run failed, or an asset is not materialized in time.
+        WebServerError: the web server does not respond, or rejects a job.
     """
     server = watch.server
     start_automation(server, watch.screen)
     location, job = OPEN
-    assets = observed.now(server, time.time()).assets
+    assets = observed.snapshot(server, time.time()).assets
     opened: float | None = None
     if _missing_of(assets, job):
         opened = observed.created(server, server.launch(location, job, config=watch.config))
-        follow(watch, opened, lambda moment: _missing_of(moment.assets, job))
+        follow(watch, opened, lambda snapshot: _missing_of(snapshot.assets, job))
     else:
-        watch.screen.say("The shop is open already.")
+        watch.screen.print("The shop is already open; loading new orders.")
     loaded = observed.created(server, server.launch(*LOAD, config=watch.config))
-    return follow(watch, opened or loaded, lambda moment: behind(moment, ORDERS, loaded))
+    return follow(watch, opened or loaded, lambda snapshot: behind(snapshot, ORDERS, loaded))
 
 
-def follow(watch: Watch, since: float, missing: Callable[[Moment], list[str]]) -> Moment:
-    """Show what happens until nothing is missing and no run is under way.
+def follow(watch: Watch, since: float, missing: Callable[[Snapshot], list[str]]) -> Snapshot:
+    """Show the runs until no asset is missing and no run is in progress.
 
     Args:
-        watch: whom to ask, and how long.
-        since: only runs from then on count, in seconds since 1970.
-        missing: tells which assets have yet to be materialized.
+        watch: the web server, and how long to wait.
+        since: only runs created from then on count; seconds since 1970.
+        missing: returns the assets that are not materialized yet.
 
     Returns:
-        How things are at the end.
+        The snapshot at the end.
 
     Raises:
-        FlowError: a run failed, or nothing more happens and something is missing.
-        PageError: the web server does not answer.
+        FlowError: a run failed, or an asset is not materialized in time.
+        WebServerError: the web server does not respond.
     """
     seen: object = None
     changed = time.monotonic()
     while True:
         watch.check()
-        # A little earlier: the filter leaves out the very moment.
-        moment = observed.now(watch.server, since - 0.001)
-        watch.screen.show(moment)
-        for run in moment.runs:
+        # A little earlier: the filter excludes the time itself.
+        snapshot = observed.snapshot(watch.server, since - 0.001)
+        watch.screen.show(snapshot)
+        for run in snapshot.runs:
             if run.has_failed:
                 raise FlowError(_failed(watch, run))
-        late = missing(moment)
-        under_way = [run for run in moment.runs if not run.is_over]
-        if not late and not under_way:
-            return moment
-        state = ([(run.id, run.status) for run in moment.runs], _times(moment.assets.values()))
+        late = missing(snapshot)
+        in_progress = [run for run in snapshot.runs if not run.is_over]
+        if not late and not in_progress:
+            return snapshot
+        state = ([(run.id, run.status) for run in snapshot.runs], _times(snapshot.assets.values()))
         if state != seen:
             seen, changed = state, time.monotonic()
         still = time.monotonic() - changed
-        if under_way and still > watch.patience.run:
-            raise FlowError(_stuck(watch, under_way, still))
-        if not under_way and still > watch.patience.idle:
-            raise FlowError(_silence(watch.server, moment, late, still))
-        time.sleep(watch.patience.poll)
+        if in_progress and still > watch.timeouts.run:
+            raise FlowError(_stuck(watch, in_progress, still))
+        if not in_progress and still > watch.timeouts.idle:
+            raise FlowError(_no_progress(watch.server, snapshot, late, still))
+        time.sleep(watch.timeouts.poll)
 
 
 def start_automation(server: WebServer, screen: Screen) -> None:
-    """Start the sensors that evaluate automation conditions where they are stopped.
+    """Start the sensors that evaluate automation conditions, if they are stopped.
 
     Raises:
-        FlowError: one can't be started.
+        FlowError: one cannot be started.
     """
     for sensor in observed.sensors(server):
         if sensor.is_automatic and not sensor.is_running:
             refusal = observed.start(server, sensor)
             if refusal:
                 raise FlowError(
-                    f"sensor {sensor.name} of code location {sensor.location} is stopped and "
-                    f"can't be started: {refusal}"
+                    f"Sensor {sensor.name} of code location {sensor.location} is stopped and "
+                    f"cannot be started: {refusal}"
                 )
-            screen.say(f"Started sensor {sensor.name} of {sensor.location}: it was stopped.")
+            screen.print(f"Started sensor {sensor.name} of {sensor.location}, which was stopped.")
 
 
-def forget(watch: Watch, locations: Collection[str]) -> None:
-    """Delete the history of all assets of some code locations, because their data are gone.
+def delete_history(watch: Watch, locations: Collection[str]) -> None:
+    """Delete the history of all assets of some code locations, because their data are deleted.
 
     Raises:
-        FlowError: it can't be deleted.
+        FlowError: it cannot be deleted.
     """
-    assets = observed.now(watch.server, time.time()).assets.values()
+    assets = observed.snapshot(watch.server, time.time()).assets.values()
     known = sorted(each.name for each in assets if each.location in locations and each.materialized)
     if not known:
         return
-    refusal = observed.forget(watch.server, known)
+    refusal = observed.delete_history(watch.server, known)
     if refusal:
         raise FlowError(
-            f"the data of {', '.join(known)} are gone, but their history stays: {refusal}"
+            f"The data of {', '.join(known)} are deleted, but their history cannot be deleted: "
+            f"{refusal}"
         )
-    watch.screen.say(f"The data are gone of {', '.join(known)}: their history is, too.")
+    watch.screen.print(f"Deleted the history of assets whose data are deleted: {', '.join(known)}.")
 
 
-def behind(moment: Moment, first: str, since: float) -> list[str]:
-    """The assets that have yet to follow one that is to be made after a time; sorted.
+def behind(snapshot: Snapshot, first: str, since: float) -> list[str]:
+    """Return the assets of the flow that are out of date; sorted.
 
-    An asset is behind while it is older than one that it is made from, where that one follows, too.
+    The first asset is out of date if it is older than `since`, another one if it is older than an
+    asset of the flow that it depends on.
 
     Args:
-        moment: how things are.
-        first: the asset that all others follow.
+        snapshot: the assets.
+        first: the first asset of the flow.
         since: seconds since 1970.
     """
-    followers = followers_of(first, moment)
-    times = {name: moment.assets[name].materialized or 0.0 for name in {first, *followers}}
+    followers = followers_of(first, snapshot)
+    times = {name: snapshot.assets[name].materialized or 0.0 for name in {first, *followers}}
     late = [] if times[first] >= since else [first]
     for name in followers:
-        newest = max(times[up] for up in moment.assets[name].upstream if up in times)
+        newest = max(times[up] for up in snapshot.assets[name].upstream if up in times)
         if times[name] < max(newest, since):
             late.append(name)
     return sorted(late)
 
 
-def followers_of(name: str, moment: Moment) -> set[str]:
-    """The assets that are made from one, and from those in turn, by automation."""
+def followers_of(name: str, snapshot: Snapshot) -> set[str]:
+    """Return all assets downstream of one that automation materializes."""
     found: set[str] = set()
     more = {name}
     while more:
         found |= more
         more = {
             asset.name
-            for asset in moment.assets.values()
+            for asset in snapshot.assets.values()
             if asset.is_automatic and asset.upstream & found and asset.name not in found
         }
     return found - {name}
 
 
 def _missing_of(assets: Mapping[str, Asset], job: str) -> list[str]:
-    """The assets of a job that were never materialized; sorted."""
+    """Return the assets of a job that were never materialized; sorted."""
     return sorted(
         asset.name for asset in assets.values() if job in asset.jobs and asset.materialized is None
     )
@@ -259,39 +261,41 @@ def _times(assets: Collection[Asset]) -> list[tuple[str, float | None]]:
 def _load_error(location: str, text: str) -> str:
     lines = text.strip().splitlines()[:LOAD_ERROR_LINES]
     shown = "\n".join(f"    {line}" for line in lines)
-    return f"code location {location} can't be loaded:\n{shown}"
+    return f"Code location {location} cannot be loaded:\n{shown}"
 
 
 def _failed(watch: Watch, run: Run) -> str:
     if run.status == "CANCELED":
-        return f"a run of {run.location} was canceled: {run.job}, {watch.link(run)}"
+        return f"A run of {run.location} was canceled: {run.job}, {watch.link(run)}"
     failure = observed.failure(watch.server, run.id)
     at = f" at step {failure.step}" if failure.step else ""
     shown = "\n".join(f"    {line}" for line in failure.lines)
-    return f"a run of {run.location} failed{at}:\n{shown}\nAll of it: {watch.link(run)}"
+    return f"A run of {run.location} failed{at}:\n{shown}\nSee {watch.link(run)}"
 
 
 def _stuck(watch: Watch, runs: Collection[Run], seconds: float) -> str:
     shown = ", ".join(
         f"{run.job} of {run.location} ({run.status}, {watch.link(run)})" for run in runs
     )
-    return f"nothing has happened for {seconds:.0f} s, and this is still under way: {shown}"
+    return f"Nothing has changed for {seconds:.0f} s, and these runs are still in progress: {shown}"
 
 
-def _silence(server: WebServer, moment: Moment, late: Collection[str], seconds: float) -> str:
-    lines = [f"nothing has happened for {seconds:.0f} s, and no run is under way."]
-    never = [name for name in late if moment.assets[name].materialized is None]
+def _no_progress(
+    server: WebServer, snapshot: Snapshot, late: Collection[str], seconds: float
+) -> str:
+    lines = [f"Nothing has changed for {seconds:.0f} s, and no run is in progress."]
+    never = [name for name in late if snapshot.assets[name].materialized is None]
     old = [name for name in late if name not in never]
     if never:
         lines.append(f"Never materialized: {', '.join(never)}.")
     if old:
-        lines.append(f"Older than what they are made from: {', '.join(old)}.")
+        lines.append(f"Older than an upstream asset: {', '.join(old)}.")
     sensors = [sensor for sensor in observed.sensors(server) if sensor.is_automatic]
-    for location in sorted({moment.assets[name].location for name in late}):
+    for location in sorted({snapshot.assets[name].location for name in late}):
         here = [sensor for sensor in sensors if sensor.location == location]
         states = ", ".join(
             f"{sensor.name} is {'RUNNING' if sensor.is_running else 'STOPPED'}" for sensor in here
         )
-        said = states or "it has none, so its automation conditions are never evaluated"
-        lines.append(f"Automation sensors of {location}: {said}.")
+        shown = states or "none, so its automation conditions are never evaluated"
+        lines.append(f"Automation sensors of {location}: {shown}.")
     return "\n".join(lines)

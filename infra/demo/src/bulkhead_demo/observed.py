@@ -1,6 +1,6 @@
-"""What a web server of Dagster shows of the grocer: runs, assets, checks, sensors, failures.
+"""The grocer's runs, assets, checks, sensors and failures, from Dagster's web server.
 
-On a cluster that others use, too, their code locations are left out: their trouble is theirs.
+Other code locations on the same cluster are left out.
 """
 
 import json
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkhead_demo.paths import LOCATIONS
-from bulkhead_kind.page import FINISHED, WebServer
+from bulkhead_kind.webserver import FINISHED, WebServer
 
 ENTRY = """
 fragment entry on MetadataEntry {
@@ -23,8 +23,8 @@ fragment entry on MetadataEntry {
   ... on TableMetadataEntry { table { records } }
 }"""
 
-NOW = """
-query Now($since: Float!) {
+SNAPSHOT = """
+query Snapshot($since: Float!) {
   runsOrError(filter: { createdAfter: $since }) { ... on Runs { results {
     runId jobName status creationTime startTime endTime
     assetSelection { path }
@@ -75,8 +75,8 @@ mutation Start($sensor: SensorSelector!) {
   startSensor(sensorSelector: $sensor) { __typename ... on Error { message } }
 }"""
 
-FORGET = """
-mutation Forget($assets: [PartitionsByAssetSelector!]!) {
+DELETE_HISTORY = """
+mutation DeleteHistory($assets: [PartitionsByAssetSelector!]!) {
   wipeAssets(assetPartitionRanges: $assets) { __typename ... on Error { message } }
 }"""
 
@@ -98,12 +98,12 @@ AUTOMATION = frozenset({"AUTOMATION", "AUTO_MATERIALIZE"})
 """Sensor types that evaluate automation conditions."""
 
 WILL_RETRY = ("dagster/will_retry", "true")
-"""Tag of a failed run that Dagster starts again by itself."""
+"""Tag of a failed run that Dagster retries."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run; times are seconds since 1970, None where it has not come to that."""
+    """A run; times are seconds since 1970, None if it has not started or ended."""
 
     id: str
     location: str
@@ -117,18 +117,18 @@ class Run:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will come of it."""
+        """Whether it has ended."""
         return self.status in FINISHED
 
     @property
     def has_failed(self) -> bool:
-        """Whether it ended otherwise than well, for good."""
+        """Whether it failed or was canceled, and is not retried."""
         return self.is_over and self.status != "SUCCESS" and not self.will_retry
 
 
 @dataclass(frozen=True)
 class Asset:
-    """An asset; `materialized` is when that last was, in seconds since 1970."""
+    """An asset; `materialized` is the time of its last materialization, in seconds since 1970."""
 
     name: str
     location: str
@@ -140,8 +140,8 @@ class Asset:
 
 
 @dataclass(frozen=True)
-class Moment:
-    """Runs as they were made, and assets by name, each after those it is made from, at one time."""
+class Snapshot:
+    """Runs in order of creation, and assets by name in order of dependency, at one time."""
 
     runs: tuple[Run, ...]
     assets: Mapping[str, Asset]
@@ -149,7 +149,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Check:
-    """The last result of an asset check; `status` is `NOT RUN` where there is none."""
+    """The last result of an asset check; `status` is `NOT RUN` if there is none."""
 
     asset: str
     name: str
@@ -160,7 +160,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Figures:
-    """What assets say of themselves, by asset and label, and how their checks went."""
+    """Metadata by asset and label, partitions by asset, and results of checks."""
 
     metadata: Mapping[str, Mapping[str, Any]]
     partitions: Mapping[str, tuple[str, ...]]
@@ -169,7 +169,7 @@ class Figures:
 
 @dataclass(frozen=True)
 class Sensor:
-    """A sensor; automatic ones evaluate automation conditions."""
+    """A sensor; `is_automatic`: it evaluates automation conditions."""
 
     name: str
     location: str
@@ -179,7 +179,7 @@ class Sensor:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a run failed: the step, None where it was no step's fault, and the error's lines."""
+    """Why a run failed: the failed step, None if there is none, and the lines of the error."""
 
     step: str | None
     lines: tuple[str, ...]
@@ -187,7 +187,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Event:
-    """A line of a run's log, as the page shows it."""
+    """An event of a run's log."""
 
     kind: str
     step: str | None
@@ -195,23 +195,23 @@ class Event:
     error: tuple[str, ...] = ()
 
 
-def now(server: WebServer, since: float) -> Moment:
-    """Read the runs that were made after a time, in seconds since 1970, and all assets."""
-    answer = server.query(NOW, {"since": since})
+def snapshot(server: WebServer, since: float) -> Snapshot:
+    """Return the runs created after a time, in seconds since 1970, and all assets."""
+    answer = server.query(SNAPSHOT, {"since": since})
     nodes = filter(_is_ours, answer["assetNodes"])
     assets = _in_order({asset.name: asset for asset in map(_asset, nodes)})
     runs = [_run(run, assets.values()) for run in answer["runsOrError"]["results"]]
     ours = [run for run in runs if run.location in LOCATIONS]
-    return Moment(tuple(sorted(ours, key=lambda run: run.created)), assets)
+    return Snapshot(tuple(sorted(ours, key=lambda run: run.created)), assets)
 
 
 def created(server: WebServer, run_id: str) -> float:
-    """Read when a run was made, by the clock that Dagster stamps runs with."""
+    """Return a run's creation time as Dagster recorded it, in seconds since 1970."""
     return server.query(CREATED, {"id": run_id})["runOrError"]["creationTime"]
 
 
 def figures(server: WebServer) -> Figures:
-    """Read what the last materialization of each asset says, and its checks."""
+    """Return the metadata of each asset's last materialization, and the results of checks."""
     answer = server.query(FIGURES)
     nodes = {_name(node["assetKey"]): node for node in filter(_is_ours, answer["assetNodes"])}
     return Figures(
@@ -230,8 +230,8 @@ def figures(server: WebServer) -> Figures:
 
 
 def sensors(server: WebServer) -> list[Sensor]:
-    """Read all sensors of the code locations that are loaded."""
-    entries = server.query(SENSORS)["workspaceOrError"]["locationEntries"]
+    """Return all sensors of the loaded code locations."""
+    entries: list[dict[str, Any]] = server.query(SENSORS)["workspaceOrError"]["locationEntries"]
     return [
         Sensor(
             sensor["name"],
@@ -241,13 +241,13 @@ def sensors(server: WebServer) -> list[Sensor]:
         )
         for entry in entries
         if entry["name"] in LOCATIONS
-        for repository in (entry["locationOrLoadError"] or {}).get("repositories", [])
+        for repository in _repositories(entry)
         for sensor in repository["sensors"]
     ]
 
 
 def start(server: WebServer, sensor: Sensor) -> str | None:
-    """Start a sensor; returns what the web server said against it, None where it did it."""
+    """Start a sensor; returns the reason if the web server rejects it, else None."""
     selector = {
         "repositoryLocationName": sensor.location,
         "repositoryName": "__repository__",
@@ -257,15 +257,15 @@ def start(server: WebServer, sensor: Sensor) -> str | None:
     return _refusal(answer, "Sensor")
 
 
-def forget(server: WebServer, assets: Iterable[str]) -> str | None:
-    """Delete the history of assets; returns what the web server said against it, or None."""
+def delete_history(server: WebServer, assets: Iterable[str]) -> str | None:
+    """Delete the history of assets; returns the reason if it is rejected, else None."""
     keys = [{"assetKey": {"path": [name]}} for name in assets]
-    answer = server.query(FORGET, {"assets": keys})["wipeAssets"]
+    answer = server.query(DELETE_HISTORY, {"assets": keys})["wipeAssets"]
     return _refusal(answer, "AssetWipeSuccess")
 
 
 def events(server: WebServer, run_id: str) -> list[Event]:
-    """Read all that a run has logged so far."""
+    """Return all events of a run so far."""
     found: list[Event] = []
     cursor, more = None, True
     while more:
@@ -276,18 +276,18 @@ def events(server: WebServer, run_id: str) -> list[Event]:
 
 
 def failure(server: WebServer, run_id: str, most_lines: int = 12) -> Failure:
-    """Read why a run failed: of its first step that did, else of the run."""
-    told = events(server, run_id)
+    """Return the error of a run's first failed step, else of the run."""
+    logged = events(server, run_id)
     for kind in ("ExecutionStepFailureEvent", "RunFailureEvent"):
-        for event in told:
+        for event in logged:
             if event.kind == kind:
                 lines = event.error or tuple(event.message.splitlines())
                 return Failure(event.step, lines[:most_lines])
-    return Failure(None, tuple(event.message for event in told[-most_lines:]))
+    return Failure(None, tuple(event.message for event in logged[-most_lines:]))
 
 
 def _in_order(assets: Mapping[str, Asset]) -> dict[str, Asset]:
-    """The same, each after those that it is made from."""
+    """Return the assets in order of dependency."""
 
     def depth(name: str) -> int:
         asset = assets.get(name)
@@ -299,7 +299,8 @@ def _in_order(assets: Mapping[str, Asset]) -> dict[str, Asset]:
 def _run(run: dict[str, Any], assets: Iterable[Asset]) -> Run:
     origin = run["repositoryOrigin"]
     location = origin["repositoryLocationName"] if origin else "?"
-    selected = {_name(key) for key in run["assetSelection"] or []}
+    selection: list[dict[str, Any]] | None = run["assetSelection"]
+    selected = {_name(key) for key in selection or ()}
     made = [
         each.name
         for each in assets
@@ -317,6 +318,12 @@ def _run(run: dict[str, Any], assets: Iterable[Asset]) -> Run:
         run["endTime"],
         WILL_RETRY in {(tag["key"], tag["value"]) for tag in run["tags"]},
     )
+
+
+def _repositories(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the repositories of a code location; none if it is not loaded."""
+    location: dict[str, Any] | None = entry["locationOrLoadError"]
+    return location.get("repositories", []) if location else []
 
 
 def _location(node: dict[str, Any]) -> str:
@@ -341,8 +348,8 @@ def _asset(node: dict[str, Any]) -> Asset:
 
 
 def _check(asset: str, check: dict[str, Any]) -> Check:
-    execution = check["executionForLatestMaterialization"] or {}
-    evaluation = execution.get("evaluation") or {}
+    execution: dict[str, Any] = check["executionForLatestMaterialization"] or {}
+    evaluation: dict[str, Any] = execution.get("evaluation") or {}
     return Check(
         asset,
         check["name"],
@@ -354,20 +361,20 @@ def _check(asset: str, check: dict[str, Any]) -> Check:
 
 def _event(event: dict[str, Any]) -> Event:
     error = event.get("error")
-    # Dagster wraps what the code raised; what it raised is the last cause.
+    # Dagster wraps the error of the user's code, which is the last cause.
     chain = [error, *error["causes"]] if error else []
-    said = chain[-1]["message"] if chain else ""
+    text = chain[-1]["message"] if chain else ""
     evaluation = event.get("evaluation")
     message = event.get("message") or ""
     if evaluation:
         message = f"{evaluation['checkName']}: {evaluation['description'] or message}"
     return Event(
-        event["__typename"], event.get("stepKey") or None, message, tuple(said.splitlines())
+        event["__typename"], event.get("stepKey") or None, message, tuple(text.splitlines())
     )
 
 
 def _refusal(answer: dict[str, Any], success: str) -> str | None:
-    """What was said against a mutation, None where its answer is of the type `success`."""
+    """Return why a mutation was rejected; None if its answer has the type `success`."""
     return None if answer["__typename"] == success else answer.get("message", "no reason given")
 
 
@@ -375,8 +382,8 @@ def _metadata(entries: Iterable[dict[str, Any]]) -> dict[str, Any]:
     return {entry["label"]: _value(entry) for entry in entries}
 
 
-def _value(entry: dict[str, Any]) -> Any:  # noqa: ANN401 - as many types as metadata has
-    """The value of an entry, None for types that the demo does not read."""
+def _value(entry: dict[str, Any]) -> Any:  # noqa: ANN401 - metadata has many types
+    """Return the value of an entry; None for types that the demo does not use."""
     if "intRepr" in entry:
         return int(entry["intRepr"])
     if "table" in entry:

@@ -1,4 +1,4 @@
-"""Where the demo's sources are, and where it keeps what it makes."""
+"""Folders of the demo: its sources, and the files that it makes."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ DEMO = Path(__file__).resolve().parents[2]
 
 CHART = DEMO / "chart"
 PLATFORM_OVERLAY = DEMO / "platform.yaml"
-"""What the platform's values are on top of those of `make up`."""
+"""The platform's values on top of those of `make up`."""
 
 GROCER = REPOSITORY / "user_code" / "grocer"
 LOCATIONS = ("ingestion", "analytics", "ml")
@@ -18,4 +18,4 @@ LOCATIONS = ("ingestion", "analytics", "ml")
 VENVS = BUILD / "venvs"
 
 LAPTOP = BUILD / "demo"
-"""All that the demo without a cluster keeps, its data included."""
+"""All files of the demo without a cluster, with its data."""

@@ -1,4 +1,4 @@
-"""Programs that run beside this one, and end with it, together with all that they started."""
+"""Programs that run beside this one, and end with it, with all of their child processes."""
 
 import contextlib
 import os
@@ -12,20 +12,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-PATIENCE_SECONDS = 15.0
-"""How long programs may take to end when they are asked to."""
+STOP_TIMEOUT_SECONDS = 15.0
+"""Timeout for programs to end after SIGTERM."""
 
 TAIL = 25
-"""Lines of its log that are shown of a program that ended by itself."""
+"""Lines of the log that the error of an ended program shows."""
 
 
 class ProcessError(Exception):
-    """A program ended that should have gone on; `str()` says which, and the end of its log."""
+    """A program ended unexpectedly; `str()` has its name and the end of its log."""
 
 
 @dataclass(frozen=True)
 class Running:
-    """A program, the leader of its own process group, and where its output goes."""
+    """A program, which leads its own process group, and the file of its output."""
 
     name: str
     process: "subprocess.Popen[bytes]"
@@ -33,13 +33,13 @@ class Running:
 
 
 class Processes:
-    """A context: what was started in it has ended when it ends, however it ends."""
+    """A context manager: programs that are started in it end with it."""
 
-    def __init__(self, logs: Path, patience: float = PATIENCE_SECONDS) -> None:
-        """Keep the programs' output in the folder `logs`; `patience` is in seconds."""
+    def __init__(self, logs: Path, stop_timeout: float = STOP_TIMEOUT_SECONDS) -> None:
+        """Write the programs' output to the folder `logs`; `stop_timeout` is in seconds."""
         self._logs = logs
-        self._patience = patience
-        self._running: list[Running] = []
+        self._stop_timeout = stop_timeout
+        self.running: list[Running] = []
 
     def start(
         self,
@@ -64,24 +64,24 @@ class Processes:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # A Ctrl-C reaches this process alone, which ends the others in good order.
+                # Ctrl-C reaches only this process, which then stops the others.
                 start_new_session=True,
             )
-        self._running.append(Running(name, process, log))
+        self.running.append(Running(name, process, log))
 
     def check(self) -> None:
         """Raise ProcessError if a program has ended."""
-        for each in self._running:
+        for each in self.running:
             code = each.process.poll()
             if code is not None:
                 with each.log.open(errors="replace") as log:
                     end = "".join(f"    {line}" for line in deque(log, maxlen=TAIL))
                 raise ProcessError(
-                    f"{each.name} ended with code {code}. The end of {each.log}:\n{end}"
+                    f"{each.name} exited with code {code}. End of {each.log}:\n{end}"
                 )
 
     def __enter__(self) -> Self:
-        """Start with nothing."""
+        """Return this; no program runs yet."""
         return self
 
     def __exit__(
@@ -90,11 +90,11 @@ class Processes:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """End them all: ask, wait, then make sure of all that they started."""
-        for each in self._running:
+        """Stop the programs: terminate, wait, then kill their process groups."""
+        for each in self.running:
             each.process.terminate()
-        deadline = time.monotonic() + self._patience
-        for each in self._running:
+        deadline = time.monotonic() + self._stop_timeout
+        for each in self.running:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 each.process.wait(max(0.0, deadline - time.monotonic()))
             with contextlib.suppress(ProcessLookupError):

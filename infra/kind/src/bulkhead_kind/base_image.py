@@ -1,6 +1,6 @@
-"""The image that the platform's and the code locations' own images start from.
+"""The base image of the platform's and the code locations' images.
 
-It offers `python3 -m venv` with Python 3.11 and the usual certificate authorities.
+It has Python 3.11 with `venv`, and the usual certificate authorities.
 """
 
 from bulkhead_kind import debian

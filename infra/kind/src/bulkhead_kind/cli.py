@@ -6,32 +6,32 @@ from pathlib import Path
 
 import click
 
-from bulkhead_kind import cluster, engine, installation, registry, tools, up
+from bulkhead_kind import cluster, debian, engine, host, installation, registry, tools, up
 from bulkhead_kind import images as built
 from bulkhead_kind.cluster import ClusterError
 from bulkhead_kind.engine import EngineError
-from bulkhead_kind.page import PageError
 from bulkhead_kind.paths import BUILD, LOGS
 from bulkhead_kind.process import CommandError
 from bulkhead_kind.progress import Progress, StepError
 from bulkhead_kind.tools import ToolError
 from bulkhead_kind.up import UpError
+from bulkhead_kind.webserver import WebServerError
 
 KUBECONFIG_OPTION = click.option(
     "--kubeconfig",
     type=click.Path(path_type=Path),
-    help="Of a cluster of yours, to use instead of making one.",
+    help="The kubeconfig of your own cluster, to use instead of a new one.",
 )
 
 
 class Commands(click.Group):
-    """Shows the errors that are meant for people as sentences, without a traceback."""
+    """Prints the errors that users can act on, without a traceback."""
 
-    errors_for_people: tuple[type[Exception], ...] = (
+    user_errors: tuple[type[Exception], ...] = (
         ClusterError,
         CommandError,
         EngineError,
-        PageError,
+        WebServerError,
         StepError,
         ToolError,
         UpError,
@@ -41,7 +41,7 @@ class Commands(click.Group):
         """Run a command; end with code 1 after such an error."""
         try:
             return super().invoke(ctx)
-        except self.errors_for_people as error:
+        except self.user_errors as error:
             click.secho(str(error), fg="red", err=True)
             sys.exit(1)
 
@@ -53,25 +53,25 @@ def main() -> None:
 
 @main.command("up")
 @KUBECONFIG_OPTION
-@click.option("--no-run", is_flag=True, help="Don't run a job at the end.")
+@click.option("--no-run", is_flag=True, help="Do not run a job at the end.")
 def up_command(kubeconfig: Path | None, *, no_run: bool) -> None:
-    r"""Make the cluster, build the images, install everything, run a job.
+    """Create the cluster, build the images, install everything, run a job.
 
-    What is there already is left as it is, so a second call takes seconds.
+    Existing parts stay as they are, so a second call takes seconds.
 
     \b
-    BULKHEAD_PORT        this machine's port for the web page (3000)
+    BULKHEAD_PORT        port of the Dagster UI on this machine (3000)
     BULKHEAD_NODE_IMAGE  a kind node image to use instead of the stock or the built one
-    BULKHEAD_CONTEXT     a context of your kubeconfig: use that cluster, make none
-    BULKHEAD_REGISTRY    with a cluster of yours: where to push images to
-    """
+    BULKHEAD_CONTEXT     a context of your kubeconfig: use that cluster, create none
+    BULKHEAD_REGISTRY    for your own cluster: the registry to push images to
+    """  # noqa: D301 - click keeps the lines after a backspace character
     began = time.monotonic()
     progress = Progress(LOGS)
     target = up.prepare(progress, kubeconfig)
     references = up.build_images(progress, target)
     up.install(progress, target, references)
-    succeeded = no_run or up.show(progress, target, references)
-    progress.say(f"Up after {time.monotonic() - began:.0f} s")
+    succeeded = no_run or up.run_first_job(progress, target, references)
+    progress.print(f"Finished in {time.monotonic() - began:.0f} s")
     up.print_next(progress, target)
     sys.exit(0 if succeeded else 1)
 
@@ -84,7 +84,7 @@ def up_command(kubeconfig: Path | None, *, no_run: bool) -> None:
     help="A folder with more code locations to build, such as those of the tests.",
 )
 def images_command(kubeconfig: Path | None, also: Path | None) -> None:
-    """Build and push what has changed; show how large the images are."""
+    """Build and push the images that changed; show the size of each image."""
     progress = Progress(LOGS)
     target = up.prepare(progress, kubeconfig)
     references = up.build_images(progress, target, also=also)
@@ -92,9 +92,11 @@ def images_command(kubeconfig: Path | None, also: Path | None) -> None:
 
 
 @main.command("down")
-@click.option("--images", is_flag=True, help="Also remove our images and all that was pushed.")
+@click.option(
+    "--images", is_flag=True, help="Also remove the built images and everything in the registry."
+)
 def down_command(*, images: bool) -> None:
-    """Remove the cluster and its registry; what would take long to make again stays."""
+    """Remove the cluster and its registry; keep what takes long to build."""
     progress = Progress(LOGS)
     found = engine.find(progress)
     cluster.delete(found, progress)
@@ -103,29 +105,45 @@ def down_command(*, images: bool) -> None:
     if images:
         engine.remove_own_images(found, progress)
         built.forget()
-    progress.say("Nothing of the cluster is left")
+    progress.print("The cluster and its registry are removed")
 
 
 @main.command("status")
 def status_command() -> None:
-    """Say whether the cluster is there and answers, and what runs on it."""
+    """Show whether the cluster runs, and its pods."""
     progress = Progress(LOGS)
     found = engine.find(progress)
     kubectl = tools.kubectl(progress)
     state = cluster.state(found, kubectl)
-    progress.say(f"cluster {cluster.NAME}: {state}")
+    progress.print(f"cluster {cluster.NAME}: {state}")
     for name in [*cluster.nodes(found), registry.NAME]:
-        progress.say(f"  {name}: {'running' if found.is_running(name) else 'not running'}")
+        progress.print(f"  {name}: {'running' if found.is_running(name) else 'not running'}")
     if state != "running":
         sys.exit(1)
-    progress.say(installation.pods(up.our_cluster(progress)))
-    progress.say(f"The page: http://127.0.0.1:{cluster.port()}")
+    progress.print(installation.pods(up.our_cluster(progress)))
+    progress.print(f"Dagster UI: http://127.0.0.1:{cluster.port()}")
 
 
 @main.command("tools")
 def tools_command() -> None:
-    """Install what the tests need beside the cluster: Helm 3 and 4, actionlint."""
+    """Install the programs that lint and tests call: Helm 3 and 4, actionlint.
+
+    As root on Debian and Ubuntu, also the missing Debian packages of the tests.
+    """
     BUILD.mkdir(exist_ok=True)
     progress = Progress(LOGS)
     for tool in (tools.helm(progress), tools.helm3(progress), tools.actionlint(progress)):
-        progress.say(f"  {tool}")
+        progress.print(f"  {tool}")
+    if host.is_root() and host.is_debian_like():
+        debian.install_test_programs(progress)
+    elif missing := debian.missing_test_programs():
+        progress.print(
+            f"Missing: {', '.join(missing)}, which tests of the network agent call. Run "
+            "`sudo make packages`, or install them."
+        )
+
+
+@main.command("packages")
+def packages_command() -> None:
+    """Install the missing Debian packages of the tests; needs root on Debian or Ubuntu."""
+    debian.install_test_programs(Progress(LOGS))

@@ -1,4 +1,4 @@
-"""The kind cluster: made, found, made anew when it is dead, removed. Never another than ours."""
+"""Creates, finds, replaces and removes the kind cluster `bulkhead`, and no other cluster."""
 
 import os
 from pathlib import Path
@@ -26,21 +26,22 @@ DEFAULT_PORT = 3000
 HIGHEST_PORT = 65_535
 
 READY_SECONDS = 180
-"""How long the nodes may take to become Ready once kubeadm is done; 10 to 20 s are usual."""
+"""Timeout for the nodes to become Ready after kubeadm; 10 to 20 s are usual."""
 
 State = Literal["absent", "dead", "running"]
 
 
 class ClusterError(Exception):
-    """The cluster can't be as it should; `str()` says why and what to do."""
+    """A setting of the cluster is invalid; `str()` names it and the allowed values."""
 
 
 def port() -> int:
-    """Return the port of this machine that the web page is to be on; raises ClusterError."""
+    """Return the port of the Dagster UI on this machine; raises ClusterError."""
     given = os.environ.get(PORT_VARIABLE, str(DEFAULT_PORT))
     if not given.isdecimal() or not 0 < int(given) <= HIGHEST_PORT:
         raise ClusterError(
-            f"{PORT_VARIABLE} is {given!r}; give the number of a free port, 1 to {HIGHEST_PORT}"
+            f"{PORT_VARIABLE} is {given!r}. Set it to the number of a free port, "
+            f"1 to {HIGHEST_PORT}."
         )
     return int(given)
 
@@ -54,12 +55,12 @@ def nodes(engine: Engine) -> list[str]:
 
 
 def state(engine: Engine, kubectl: Path) -> State:
-    """Tell whether our cluster is there, and whether it answers."""
+    """Return whether our cluster exists, and whether its API server responds."""
     containers = nodes(engine)
     if not containers:
         return "absent"
     answers = all(engine.is_running(name) for name in containers) and process.succeeds(
-        [str(kubectl), f"--kubeconfig={KUBECONFIG}", "get", "--raw=/readyz"], seconds=10
+        [str(kubectl), f"--kubeconfig={KUBECONFIG}", "get", "--raw=/readyz"], timeout=10
     )
     return "running" if answers else "dead"
 
@@ -70,10 +71,10 @@ def node_image_of(engine: Engine) -> str:
 
 
 def ensure(engine: Engine, progress: Progress, kind: Path, kubectl: Path, image: NodeImage) -> None:
-    """Make our cluster, its kubeconfig in `build/kubeconfig`, unless it is there and answers.
+    """Create our cluster, with its kubeconfig in `build/kubeconfig`, unless it runs already.
 
-    One that doesn't answer, as after a restart of this machine, is replaced. Raises StepError
-    when it can't be made.
+    A cluster that does not respond, for example after a restart of this machine, is replaced.
+    Raises StepError when the cluster cannot be created.
     """
     if nodes(engine) and state(engine, kubectl) == "dead":
         _restore_kubeconfig(engine, kind)
@@ -82,7 +83,7 @@ def ensure(engine: Engine, progress: Progress, kind: Path, kubectl: Path, image:
         _warn_of_other_image(engine, progress, image)
         return
     if found == "dead":
-        progress.say("The cluster does not answer (an earlier login's?): making it anew")
+        progress.print("The cluster does not respond, for example after a reboot: replacing it")
         delete(engine, progress)
     _create(engine, progress, kind, image)
     with progress.step("Wait for the nodes") as step:
@@ -100,7 +101,7 @@ def ensure(engine: Engine, progress: Progress, kind: Path, kubectl: Path, image:
 
 
 def delete(engine: Engine, progress: Progress) -> None:
-    """Remove the nodes of our cluster with all they hold; works on a dead one too."""
+    """Remove the nodes of our cluster and their volumes, also if they do not run."""
     containers = nodes(engine)
     if containers:
         with progress.step("Remove the cluster") as step:
@@ -126,12 +127,12 @@ def config(*, built: bool, port: int, cgroup_v1: bool, lacks_sys_resource: bool)
     settings["nodes"][0]["extraPortMappings"][0]["hostPort"] = port
     kubelet: dict[str, Any] = {}
     if built:
-        # As containerd in the built image: systemd in a container can't be relied on for cgroups.
+        # As containerd in the built image: systemd in a container does not always manage cgroups.
         kubelet |= {"cgroupDriver": "cgroupfs", "cgroupRoot": "/"}
     if cgroup_v1:
         kubelet["failCgroupV1"] = False
     if lacks_sys_resource:
-        # The kubelet then does without the kernel settings that it may not change.
+        # The kubelet then skips the kernel settings that it may not change.
         kubelet["featureGates"] = {"KubeletInUserNamespace": True}
     if kubelet:
         patch = yaml.safe_dump({"kind": "KubeletConfiguration", **kubelet})
@@ -166,7 +167,7 @@ def _create(engine: Engine, progress: Progress, kind: Path, image: NodeImage) ->
 
 
 def _restore_kubeconfig(engine: Engine, kind: Path) -> None:
-    """Fetch the kubeconfig again, in case only the file is gone (a fresh clone, a `clean`)."""
+    """Restore the kubeconfig, in case only the file is gone (a fresh clone, a `clean`)."""
     try:
         process.output(
             [str(kind), "export", "kubeconfig", f"--name={NAME}", f"--kubeconfig={KUBECONFIG}"],
@@ -179,8 +180,8 @@ def _restore_kubeconfig(engine: Engine, kind: Path) -> None:
 def _warn_of_other_image(engine: Engine, progress: Progress, image: NodeImage) -> None:
     running = node_image_of(engine)
     if running != image.reference:
-        progress.say(
-            f"[yellow]The cluster runs on the node image {running}; what belongs to these sources "
-            f"is {image.reference}.[/] To change to it (all in the cluster is lost): "
-            "`bulkhead-kind cluster down`, then `up`."
+        progress.print(
+            f"[yellow]The cluster runs the node image {running}; the image of these sources is "
+            f"{image.reference}.[/] To replace it, run `make down`, then `make up`. "
+            "Everything in the cluster is deleted."
         )

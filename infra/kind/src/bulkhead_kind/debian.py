@@ -1,9 +1,9 @@
 """Debian packages: on this machine with apt, and as root file systems of images with debootstrap.
 
-Everything comes from the mirror that this machine's own apt is set up with; no image keeps its
-address.
+Everything comes from the mirror of this machine's own apt; no image keeps its address.
 """
 
+import os
 import shutil
 import threading
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ LEFT_OUT = (
     "etc/apt/sources.list",
     "etc/hostname",
     "etc/resolv.conf",
-    # What packages bring for people and for apt.
+    # Documentation, and files of apt.
     "usr/share/doc",
     "usr/share/info",
     "usr/share/locale",
@@ -35,28 +35,50 @@ LEFT_OUT = (
     "var/log",
 )
 
+TEST_PROGRAMS = {"socat": "socat", "nft": "nftables", "ip": "iproute2"}
+"""Programs that tests of the network agent call, each with its Debian package."""
+
 _ONE_AT_A_TIME = threading.Lock()
-"""debootstrap's folder of downloads is not made for two at once."""
+"""Two debootstraps cannot share a folder of downloads at the same time."""
 
 
 def install(step: Step, packages: Sequence[str]) -> None:
     """Install `packages` on this machine.
 
-    Raises CommandError where this process may not, or where apt fails.
+    Raises CommandError when this process may not install them, or when apt fails.
     """
     if not (host.is_root() and host.is_debian_like()):
         raise CommandError(
-            f"{', '.join(packages)} missing, and only root on Debian or Ubuntu can install it here"
+            f"Missing Debian packages: {', '.join(packages)}. Install them, or run this command as "
+            "root on Debian or Ubuntu, which installs them."
         )
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     step.run(["apt-get", "update"], env=quiet)
     step.run(["apt-get", "install", "-y", "--no-install-recommends", *packages], env=quiet)
 
 
-def system(progress: Progress, name: str, packages: Sequence[str]) -> Path:
-    """Return a tar of the smallest Debian system that has `packages`, making it if needed.
+def missing_test_programs() -> list[str]:
+    """Return the TEST_PROGRAMS that this machine does not have."""
+    # A user's PATH may lack the folders of root's programs.
+    path = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
+    return [program for program in TEST_PROGRAMS if shutil.which(program, path=path) is None]
 
-    Raises StepError when that fails.
+
+def install_test_programs(progress: Progress) -> None:
+    """Install the missing TEST_PROGRAMS on this machine.
+
+    Raises StepError where this process may not, or where apt fails.
+    """
+    missing = missing_test_programs()
+    if missing:
+        with progress.step("Install the tests' Debian packages") as step:
+            install(step, [TEST_PROGRAMS[program] for program in missing])
+
+
+def system(progress: Progress, name: str, packages: Sequence[str]) -> Path:
+    """Return a tar of a minimal Debian system with `packages`, made if it is missing.
+
+    Raises StepError when it cannot be made.
     """
 
     def make(folder: Path) -> None:
@@ -67,14 +89,14 @@ def system(progress: Progress, name: str, packages: Sequence[str]) -> Path:
 
 
 def key(packages: Sequence[str]) -> str:
-    """Return the key of the system that has `packages`, for keys of what is made from it."""
+    """Return the key of the system with `packages`, for keys of products made from it."""
     return products.key(host.architecture(), RELEASE, *packages, *LEFT_OUT)
 
 
 def sources() -> str:
-    """Return a sources.list with what this machine's apt has Debian's packages from.
+    """Return a sources.list with this machine's sources of Debian packages.
 
-    For builds on a system of `system`, which keeps no address itself. Raises CommandError.
+    For builds on a system of `system`, which keeps no address. Raises CommandError.
     """
     listed = process.output(
         ["apt-get", "indextargets", "--format=deb $(REPO_URI) $(RELEASE) $(COMPONENT)"]
@@ -85,7 +107,9 @@ def sources() -> str:
 
 def _bootstrap(step: Step, packages: Sequence[str], tarball: Path) -> None:
     if not host.is_root():
-        raise CommandError("root is needed to make a Debian root file system; run this as root")
+        raise CommandError(
+            "A Debian root file system can only be made as root. Run this command as root."
+        )
     if shutil.which("debootstrap") is None:
         install(step, ["debootstrap"])
     root = tarball.parent / "root"
@@ -105,26 +129,26 @@ def _bootstrap(step: Step, packages: Sequence[str], tarball: Path) -> None:
     )
     for path in LEFT_OUT:
         _empty(root / path)
-    # /dev is the engine's to fill; its device files would need root to unpack again.
+    # The engine fills /dev; unpacking device files would need root.
     step.run(["tar", "--numeric-owner", "--exclude=./dev/*", "-C", root, "-cf", tarball, "."])
     shutil.rmtree(root)
 
 
 def _mirror() -> str:
-    """Return the address that this machine's apt has Debian's packages from."""
+    """Return the address of this machine's mirror of Debian packages."""
     listed = process.output(["apt-get", "indextargets", "--format=$(RELEASE) $(COMPONENT) $(SITE)"])
     for line in listed.splitlines():
         release, component, site = line.split(maxsplit=2)
         if (release, component) == (RELEASE, "main"):
             return site
     raise CommandError(
-        f"this machine's apt has no source for Debian {RELEASE} main, which the images are made "
-        "from; add one, or use a machine that reaches an image registry"
+        f"This machine's apt has no source of Debian {RELEASE} main, which the images need. "
+        "Add one, or use a machine that reaches an image registry."
     )
 
 
 def _empty(path: Path) -> None:
-    """Remove what is below a folder, or a file's content: both stay, as programs expect them."""
+    """Empty a folder or a file; it stays, because programs expect it."""
     if path.is_dir():
         shutil.rmtree(path)
         path.mkdir()

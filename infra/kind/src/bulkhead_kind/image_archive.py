@@ -29,7 +29,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Image:
-    """An image to be: its name with tag, layers from the bottom up, and first process."""
+    """An image to write: its name with tag, layers from the bottom up, and first process."""
 
     reference: str
     layers: tuple[Layer, ...]
@@ -43,9 +43,9 @@ def layer_of_tar(tarball: Path, file: Path) -> Layer:
 
 
 def layer_of_paths(paths: Iterable[tuple[Path, str]], file: Path) -> Layer:
-    """Make a layer in `file` of files and folders, each with its place in the image.
+    """Make a layer in `file` from files and folders, each with its path in the image.
 
-    All of it belongs to root; times are left out, so that the same content is the same layer.
+    Root owns all of them. Times are left out, so that equal contents make equal layers.
     """
     tarball = file.with_suffix(".tar")
     with tarfile.open(tarball, "w") as tar:

@@ -1,4 +1,4 @@
-"""The project's own images: built, pushed, and known afterwards by digest alone."""
+"""Builds and pushes the project's images; they are referenced by digest."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -11,25 +11,25 @@ from bulkhead_kind.paths import BUILD, REPOSITORY
 from bulkhead_kind.progress import Progress
 
 RECORD = BUILD / "images.json"
-"""Image name → reference by digest, for whoever installs or tests: `{"platform": "…@sha256:…"}`."""
+"""Image name → reference by digest, also for the tests: `{"platform": "…@sha256:…"}`."""
 
 KEYS = BUILD / "images.keys.json"
-"""Image name → hash of what it was built from and where it was pushed to."""
+"""Image name → hash of its sources and of the registry that it was pushed to."""
 
 DOCKERFILES = REPOSITORY / "images"
 
 INSTALLER = DOCKERFILES / "installer"
-"""What installs packages into the images that hold some."""
+"""The package installer of the images."""
 
 BULKHEAD = REPOSITORY / "packages" / "bulkhead"
 
 Push = Callable[[str], str]
-"""Takes a reference in the engine's store; returns the one with a digest that pods use."""
+"""Pushes an image of the engine's store; returns the reference by digest for pods."""
 
 
 @dataclass(frozen=True)
 class Image:
-    """One image: its name, the Dockerfile's folder below images/, and the folders it is made of."""
+    """An image: its name, its Dockerfile's folder below images/, and its source folders."""
 
     name: str
     dockerfile: str
@@ -38,12 +38,12 @@ class Image:
 
 
 def code_locations(parent: Path = REPOSITORY / "user_code") -> list[Path]:
-    """The folders of the code locations in a folder; those in `user_code/` are installed."""
+    """Return the folders of the code locations in a folder; `user_code/` by default."""
     return _with_pyproject(parent)
 
 
 def platform_images() -> list[Image]:
-    """The platform's image, and the two that are there for trying out."""
+    """Return the platform's image, and the two images of stores for evaluation."""
     return [
         Image("platform", "platform", (INSTALLER, BULKHEAD), {}),
         Image("postgresql", "postgresql", (), {}),
@@ -52,7 +52,7 @@ def platform_images() -> list[Image]:
 
 
 def location_images(folders: Iterable[Path]) -> list[Image]:
-    """An image for each folder, all from the one Dockerfile."""
+    """Return an image for each folder, all from the same Dockerfile."""
     return [
         Image(
             folder.name,
@@ -73,15 +73,15 @@ def ensure(
     target: str,
     push: Push,
 ) -> dict[str, str]:
-    """Build and push what has changed; returns each image's reference by digest.
+    """Build and push the images that changed; returns each image's reference by digest.
 
     Args:
         progress: shows the steps.
         engine: builds.
         images: what to build.
         base: the base image's reference.
-        target: says where to push; another target than last time pushes again.
-        push: does it.
+        target: where to push; a changed target pushes all images.
+        push: pushes one image.
 
     Raises:
         StepError: a build or a push failed.
@@ -103,12 +103,12 @@ def ensure(
 
 
 def forget() -> None:
-    """Push everything again next time: the registry that held it is gone."""
+    """Let the next call push every image: the registry is gone."""
     KEYS.unlink(missing_ok=True)
 
 
 def size(engine: Engine, image: str) -> float:
-    """The unpacked size of a local image in MB."""
+    """Return the unpacked size of a local image in MB; 0 if there is none."""
     newest = engine.output("images", "--format={{.ID}}", f"localhost/bulkhead/{image}").split()
     if not newest:
         return 0
@@ -120,7 +120,7 @@ def _with_pyproject(folder: Path) -> list[Path]:
 
 
 def _build_command(image: Image, base: str, local: str) -> list[str]:
-    """The engine's build; how to reach the package index goes in as secrets, without a trace."""
+    """Return the build command; settings of package indexes are passed as secrets."""
     arguments = {"BASE_IMAGE": base, "REVISION": _revision(), **image.arguments}
     return [
         "build",
@@ -134,7 +134,7 @@ def _build_command(image: Image, base: str, local: str) -> list[str]:
 
 
 def _secrets(base: str) -> list[str]:
-    """This machine's ways to the package indexes, where it has any of its own."""
+    """Return the options for this machine's settings of package indexes, if any."""
     index = package_index.settings()
     secrets = {
         "pip.conf": _secret("pip.conf", package_index.pip_conf(index)) if index else None,
@@ -146,7 +146,7 @@ def _secrets(base: str) -> list[str]:
 
 
 def _debian_sources() -> Path:
-    """A sources.list for a base image that was made here and keeps no address itself."""
+    """Return a sources.list for a base image that was made here, which has none."""
     return _secret("sources.list", debian.sources())
 
 

@@ -1,10 +1,11 @@
-"""The platform and the code locations on a cluster: two charts, installed as users do."""
+"""Installs the platform and the code locations on a cluster, with the two charts."""
 
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bulkhead_kind import process
 from bulkhead_kind.paths import BUILD, KIND, REPOSITORY
@@ -27,7 +28,7 @@ POD_SECURITY = {
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster to install on, and the programs that reach it."""
+    """A cluster, and the programs to reach it."""
 
     helm: Path
     kubectl: Path
@@ -35,18 +36,18 @@ class Cluster:
     context: str | None = None
 
     def kubectl_command(self) -> list[str]:
-        """`kubectl` with the words that pick this cluster."""
-        return [str(self.kubectl), *self._words("--context")]
+        """Return `kubectl` with the options that select this cluster."""
+        return [str(self.kubectl), *self._options("--context")]
 
     def helm_command(self) -> list[str]:
-        """`helm` with the words that pick this cluster."""
-        return [str(self.helm), *self._words("--kube-context")]
+        """Return `helm` with the options that select this cluster."""
+        return [str(self.helm), *self._options("--kube-context")]
 
-    def output(self, *words: str) -> str:
-        """Return what a short kubectl command printed; raises CommandError."""
-        return process.output([*self.kubectl_command(), *words])
+    def output(self, *arguments: str) -> str:
+        """Return the output of a short kubectl command; raises CommandError."""
+        return process.output([*self.kubectl_command(), *arguments])
 
-    def _words(self, context: str) -> list[str]:
+    def _options(self, context: str) -> list[str]:
         return [
             *(["--kubeconfig", str(self.kubeconfig)] if self.kubeconfig else []),
             *([context, self.context] if self.context else []),
@@ -55,13 +56,13 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Release:
-    """A chart to install under a name: its values files, and what is known only now."""
+    """A release to install: its chart, values files and further values."""
 
     name: str
     namespace: str
     chart: Path
     values: Sequence[Path]
-    more: Mapping[str, object]
+    further_values: Mapping[str, object]
 
 
 def install_platform(
@@ -73,11 +74,11 @@ def install_platform(
 ) -> None:
     """Install or upgrade the platform's release; its namespace admits only restricted pods.
 
-    Each of `locations` may join, with the walls that `platform.yaml` gives it, or values files on
-    top of that, or else the defaults. Whoever else was let in before stays, as they were.
+    Each of `locations` is registered with its settings in `platform.yaml` and `overlays`, or with
+    the defaults. Code locations that were registered before keep their settings.
 
     Raises:
-        CommandError: Helm can't tell what is installed.
+        CommandError: Helm cannot read the installed release.
         StepError: the release does not become healthy.
     """
     before = registered(cluster)
@@ -89,18 +90,18 @@ def install_platform(
         upgrade(step, cluster, release)
     staying = sorted(set(before) - set(locations))
     if staying:
-        progress.say(f"Still registered: {', '.join(staying)}")
+        progress.print(f"Still registered: {', '.join(staying)}")
 
 
 def platform_values(
     images: Mapping[str, str], locations: Sequence[str], before: Mapping[str, object]
 ) -> dict[str, object]:
-    """What the platform is installed with on top of `platform.yaml`.
+    """Return the platform's values on top of `platform.yaml`.
 
     Args:
         images: reference by name.
-        locations: names of the code locations whose walls stand in values files.
-        before: the settings of each code location that is registered already.
+        locations: names of the code locations whose settings are in values files.
+        before: settings of each code location that is already registered.
     """
     return {
         "image": image(images["platform"]),
@@ -111,15 +112,18 @@ def platform_values(
 
 
 def registered(cluster: Cluster) -> dict[str, object]:
-    """The code locations that the installed platform knows, by name; raises CommandError."""
-    asked = ["get", "values", PLATFORM, "--namespace", PLATFORM, "--output", "json"]
+    """Return the settings of each registered code location, by name; raises CommandError."""
+    arguments = ["get", "values", PLATFORM, "--namespace", PLATFORM, "--output", "json"]
     try:
-        values = json.loads(process.output([*cluster.helm_command(), *asked]))
+        values: dict[str, Any] | None = json.loads(
+            process.output([*cluster.helm_command(), *arguments])
+        )
     except CommandError as error:
         if "release: not found" in str(error):
             return {}
         raise
-    return (values or {}).get("codeLocations") or {}
+    registered: dict[str, object] | None = (values or {}).get("codeLocations")
+    return registered or {}
 
 
 def install_locations(
@@ -129,12 +133,12 @@ def install_locations(
 
     Args:
         progress: shows the steps.
-        cluster: where to.
+        cluster: where to install.
         folders: of the code locations.
         images: reference by name.
 
     Raises:
-        StepError: a code server does not become ready; the others are installed all the same.
+        StepError: a code server does not become ready; the others are still installed.
     """
 
     def install(folder: Path) -> None:
@@ -154,14 +158,14 @@ def install_locations(
 
 
 def pods(cluster: Cluster) -> str:
-    """The pods of the platform and of every code location, as kubectl prints them."""
+    """Return kubectl's table of the pods of the platform and of every code location."""
     return cluster.output(
         "get", "pods", "--all-namespaces", "--selector=app.kubernetes.io/part-of=bulkhead"
     )
 
 
 def make_namespace(step: Step, cluster: Cluster, name: str) -> None:
-    """Make a namespace that admits only restricted pods, unless it is there."""
+    """Create a namespace that admits only restricted pods, unless it exists."""
     namespace = {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -173,24 +177,24 @@ def make_namespace(step: Step, cluster: Cluster, name: str) -> None:
 
 def upgrade(step: Step, cluster: Cluster, release: Release) -> None:
     """Install or upgrade a release, and wait until it is healthy."""
-    words: Sequence[str | Path] = [
+    arguments: Sequence[str | Path] = [
         *("upgrade", "--install", release.name, release.chart, "--namespace", release.namespace),
-        *(word for values in release.values for word in ("--values", values)),
-        *("--values", _write(release.name, release.more)),
+        *(each for values in release.values for each in ("--values", values)),
+        *("--values", _write(release.name, release.further_values)),
         *("--wait", "--timeout", WAIT),
     ]
-    step.run([*cluster.helm_command(), *words])
+    step.run([*cluster.helm_command(), *arguments])
 
 
 def image(reference: str) -> dict[str, str]:
-    """The chart's `image` of `registry/repository@sha256:…`."""
+    """Return the charts' `image` value for `registry/repository@sha256:…`."""
     name, _, digest = reference.partition("@")
     registry, _, repository = name.partition("/")
     return {"registry": registry, "repository": repository, "digest": digest}
 
 
 def _write(name: str, content: Mapping[str, object]) -> Path:
-    """Keep what was given to a tool, for whoever wants to look."""
+    """Write values to a file in `build/values`, which stays there for debugging."""
     path = BUILD / "values" / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=2) + "\n")

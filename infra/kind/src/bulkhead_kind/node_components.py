@@ -1,4 +1,4 @@
-"""The images that the built node brings along: the control plane, DNS, storage, the pod network."""
+"""The images inside the built node: control plane, DNS, storage, pod network."""
 
 from pathlib import Path
 
@@ -7,13 +7,13 @@ from bulkhead_kind.node_programs import kubernetes_version
 from bulkhead_kind.paths import NODE_IMAGE
 
 PACKAGES = ("catatonit", "conntrack", "iproute2", "iptables", "kmod", "nftables", "python3")
-"""What kube-proxy, the network agent and the storage helper call, and the pause process.
+"""Programs that kube-proxy, the network agent and the storage helper call; the pause process.
 
-One base for all of them is one layer in the node's store.
+All of them share one base, which is one layer in the node's store.
 """
 
-# The names under which kubeadm of this version looks for its images. CoreDNS is 1.12.4 under the
-# tag of 1.12.1: the older one does not compile against this version's client library.
+# The image names that this version of kubeadm uses. CoreDNS is 1.12.4 under the tag of 1.12.1,
+# which does not compile against this version's client library.
 REGISTRY = "registry.k8s.io"
 PAUSE = f"{REGISTRY}/pause:3.10.1"
 ETCD = f"{REGISTRY}/etcd:3.6.5-0"
@@ -28,13 +28,13 @@ PYTHON_MODULES = "usr/lib/python3/dist-packages"
 
 
 def images(work: Path, programs: Path, base: Path) -> list[Image]:
-    """Make the layers in the folder `work` and return the images.
+    """Write the layers into the folder `work` and return the images.
 
     `programs` is the folder of compiled programs, `base` the tar of a Debian with PACKAGES.
     """
 
     def alone(reference: str, program: str) -> Image:
-        """Return an image of nothing but one static program, which is also its first process."""
+        """Return an image with one static program only, which is also its first process."""
         place = f"usr/local/bin/{program}"
         return Image(
             reference,

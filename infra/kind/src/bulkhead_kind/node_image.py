@@ -1,7 +1,7 @@
-"""The image that each node of the cluster runs: kind's own where it can be pulled, else built.
+"""The node image: kind's own if it can be pulled, else built here.
 
-The built one has the same shape as kind's: systemd, containerd and the kubelet on Debian, with the
-images of the control plane already in containerd's store.
+The built image has the same structure as kind's: systemd, containerd and the kubelet on Debian,
+with the images of the control plane in containerd's store.
 """
 
 import os
@@ -57,11 +57,11 @@ MACHINE_PACKAGES = (
 )
 
 MASKED_UNITS = (
-    # Consoles and logins: nobody sits at this machine.
+    # Consoles and logins.
     "console-getty.service",
     "getty.target",
     "systemd-logind.service",
-    # Devices and the clock are the host's.
+    # The host manages devices and the clock.
     "systemd-modules-load.service",
     "systemd-timesyncd.service",
     "systemd-udevd.service",
@@ -69,7 +69,7 @@ MASKED_UNITS = (
     "sys-kernel-config.mount",
     "sys-kernel-debug.mount",
     "sys-kernel-tracing.mount",
-    # Upkeep of a machine that lives for years.
+    # Maintenance of long-lived machines.
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
     "dpkg-db-backup.timer",
@@ -83,20 +83,20 @@ HOST_PROGRAMS = ("kubeadm", "kubectl", "kubelet")
 
 @dataclass(frozen=True)
 class NodeImage:
-    """An image for the nodes, in the engine's store; `built` tells ours from kind's own."""
+    """An image for the nodes, in the engine's store; `built`: not kind's own."""
 
     reference: str
     built: bool
 
 
 def ensure(engine: Engine, progress: Progress) -> NodeImage:
-    """Return the node image to use, pulling or building it where needed; say which way applies.
+    """Return the node image to use, pulled or built if needed; print which of the two.
 
     Raises StepError when a pull or a build fails.
     """
     named = os.environ.get(VARIABLE)
     if named:
-        progress.say(f"Node image: {named}, as {VARIABLE} says")
+        progress.print(f"Node image: {named} (from {VARIABLE})")
         return NodeImage(named, built=named.startswith(f"{BUILT}:"))
     if engine.has_image(STOCK):
         return NodeImage(STOCK, built=False)
@@ -105,12 +105,12 @@ def ensure(engine: Engine, progress: Progress) -> NodeImage:
         return NodeImage(reference, built=True)
     missing = engine.registry_has(STOCK)
     if missing is None:
-        progress.say("Node image: kind's own, from its registry")
+        progress.print("Node image: kind's own, from its registry")
         with progress.step("Pull the node image") as step:
             engine.run(step, "pull", STOCK)
         return NodeImage(STOCK, built=False)
-    progress.say(
-        "Node image: built here from Debian packages and Go modules, since kind's own can't be "
+    progress.print(
+        "Node image: built here from Debian packages and Go modules; kind's own cannot be "
         f"pulled [dim]({missing})[/]"
     )
     _build(engine, progress, reference)
@@ -118,7 +118,7 @@ def ensure(engine: Engine, progress: Progress) -> NodeImage:
 
 
 def built_reference() -> str:
-    """Return the name that the built node image has; its tag is the hash of all its inputs."""
+    """Return the name of the built node image; its tag is the hash of all its inputs."""
     systems = (debian.key(MACHINE_PACKAGES), debian.key(node_components.PACKAGES))
     makers = (image_archive, node_components, node_programs)
     code = [Path(__file__), *(Path(str(module.__file__)) for module in makers)]
@@ -127,7 +127,7 @@ def built_reference() -> str:
 
 def _build(engine: Engine, progress: Progress, reference: str) -> None:
     with ThreadPoolExecutor() as pool:
-        # Compiling keeps the processors busy for minutes; the downloads fit beside it.
+        # Compiling takes minutes; the downloads run in parallel.
         programs = pool.submit(_programs, progress)
         systems = pool.submit(_root_file_systems, progress)
         compiled, (machine, base) = programs.result(), systems.result()
@@ -196,7 +196,7 @@ def _link(link: Path, target: str) -> None:
 def _preload(step: Step, root: Path, archive: Path) -> None:
     """Import the images of `archive` into the store of the containerd in `root`.
 
-    It runs in a mount and process namespace of its own, so that nothing of it outlives this.
+    It runs in its own mount and process namespace, so that all of its processes end with it.
     """
     step.run(
         [

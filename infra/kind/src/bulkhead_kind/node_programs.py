@@ -22,21 +22,21 @@ COMMANDS = (
 )
 
 VERSION_PACKAGES = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-"""Where Kubernetes' programs keep their version, which its own build fills in as ours does."""
+"""Packages with the version of Kubernetes' programs, which the linker sets."""
 
 
 def kubernetes_version() -> str:
     """Return the Kubernetes version of the module, like `v1.34.10`."""
     found = re.search(rf"{KUBERNETES} (v\S+)", (NODE_IMAGE / "go.mod").read_text())
     if found is None:
-        raise ValueError(f"{NODE_IMAGE / 'go.mod'} requires no {KUBERNETES}")
+        raise ValueError(f"{NODE_IMAGE / 'go.mod'} does not require {KUBERNETES}")
     return found[1]
 
 
 def build(step: Step, folder: Path) -> None:
     """Compile every program of the node into `folder`; raises CommandError.
 
-    Go keeps what it compiled where it always does, so a second try goes on where the first ended.
+    Go caches what it compiles, so a second call continues where the first one stopped.
     """
     version = kubernetes_version()
     major, minor, _ = version.removeprefix("v").split(".", 2)
@@ -53,8 +53,8 @@ def build(step: Step, folder: Path) -> None:
     ]
     kubernetes = [f"{KUBERNETES}/cmd/{command}" for command in COMMANDS]
     _go_build(step, folder, [*kubernetes, ETCD, "./coredns"], stamps)
-    # In a call of its own: it names the logging library by its old name, with a capital letter,
-    # and Go refuses both names in one call.
+    # A separate call: it imports the logging library by its old name, with a capital letter,
+    # and Go rejects both names in one call.
     _go_build(step, folder, [STORAGE], [])
     # Go names a program after its package.
     (folder / "server").rename(folder / "etcd")

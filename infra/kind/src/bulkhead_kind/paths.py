@@ -1,4 +1,4 @@
-"""Where things are: the sources in git, and what is made from them (never in git)."""
+"""Folders of sources (in git), and of what is made from them (not in git)."""
 
 from pathlib import Path
 

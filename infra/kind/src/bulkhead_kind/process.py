@@ -1,4 +1,4 @@
-"""Short commands whose answer is wanted at once; long ones run in a `progress.Step`."""
+"""Short commands whose output is needed; long commands run in a `progress.Step`."""
 
 import os
 import subprocess
@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 
 class CommandError(Exception):
-    """A command ended with another code than 0, or in no time at all: `str()` says which."""
+    """A command failed, is not installed, or timed out; `str()` has the command and the reason."""
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return this process's environment with `extra` laid over it."""
+    """Return this process's environment, extended by `extra`."""
     return {**os.environ, **(extra or {})}
 
 
@@ -19,12 +19,12 @@ def output(
     *,
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
-    seconds: float = 60,
+    timeout: float = 60,
 ) -> str:
-    """Run `command` and return what it printed, stripped.
+    """Run `command` and return its output, stripped.
 
-    Raises CommandError, with the end of what it said, when it fails, is missing, or takes longer
-    than `seconds`.
+    Raises CommandError, with the end of its output, when the command fails, is not installed, or
+    takes longer than `timeout` seconds.
     """
     line = " ".join(command)
     try:
@@ -35,25 +35,25 @@ def output(
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             text=True,
-            timeout=seconds,
+            timeout=timeout,
             check=False,
         )
     except FileNotFoundError as error:
         raise CommandError(f"`{line}`: {command[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:
-        raise CommandError(f"`{line}` gave no answer within {seconds:.0f} s") from error
+        raise CommandError(f"`{line}` timed out after {timeout:.0f} s") from error
     if done.returncode:
-        said = (done.stderr or done.stdout).strip()[-600:]
-        raise CommandError(f"`{line}` ended with code {done.returncode}: {said}")
+        message = (done.stderr or done.stdout).strip()[-600:]
+        raise CommandError(f"`{line}` exited with code {done.returncode}: {message}")
     return done.stdout.strip()
 
 
 def succeeds(
-    command: Sequence[str], *, env: Mapping[str, str] | None = None, seconds: float = 60
+    command: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 60
 ) -> bool:
-    """Tell whether `command` ends with code 0 within `seconds`."""
+    """Return whether `command` exits with code 0 within `timeout` seconds."""
     try:
-        output(command, env=env, seconds=seconds)
+        output(command, env=env, timeout=timeout)
     except CommandError:
         return False
     return True

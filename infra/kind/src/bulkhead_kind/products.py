@@ -1,4 +1,4 @@
-"""Things that take long to make, kept under the hash of what they are made from."""
+"""A cache of build products, keyed by the hash of their inputs."""
 
 import hashlib
 import shutil
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 KEY_LENGTH = 12
-"""Hex digits of a key: 48 bits, ample for the few products of one machine."""
+"""Hex digits of a key: 48 bits, enough for the few products of one machine."""
 
 UNUSED = {"__pycache__", "tests"}
-"""Folders that change nothing in what is made; neither do hidden ones, which are tools' caches."""
+"""Folders that do not affect a product; hidden ones, tools' caches, do not either."""
 
 
 def key(*inputs: str | Path) -> str:
-    """Hash `inputs`: texts as they are, files and folders by names, modes and contents.
+    """Return the hash of `inputs`: texts, and files and folders by names, modes and contents.
 
-    Byte code, tests and prose are left out: they change nothing in what is made.
+    Byte code, tests and prose are left out: they do not affect a product.
     """
     digest = hashlib.sha256()
     for given in inputs:
@@ -32,10 +32,10 @@ def key(*inputs: str | Path) -> str:
 
 
 def ensure(folder: Path, name: str, key: str, make: Callable[[Path], None]) -> Path:
-    """Return the folder of the product `name` made from the inputs of `key`, making it if needed.
+    """Return the folder of the product `name` with the key `key`, made if it is missing.
 
-    `make` fills an empty folder that takes its final name only when all of it is there; what it
-    raises is passed on. Older products of that name are removed.
+    `make` fills an empty folder, which gets its final name when `make` returns. Errors of `make`
+    are passed on. Older products of that name are removed.
     """
     product = folder / f"{name}-{key}"
     if product.exists():

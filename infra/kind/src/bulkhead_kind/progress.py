@@ -1,7 +1,7 @@
-"""Long steps that say what they do, for how long they have done it, and where their log is.
+"""Shows long steps: their titles, elapsed times and logs.
 
-On a terminal each running step has a live line. Elsewhere (CI) it prints a line when it starts, one
-every half minute, and one when it ends.
+On a terminal each running step has a live line. Elsewhere (CI) a step prints a line when it starts,
+every 30 seconds, and when it ends.
 """
 
 import re
@@ -21,14 +21,14 @@ from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 from bulkhead_kind.process import CommandError, environment
 
 HEARTBEAT = 30.0
-"""Seconds between two signs of life of a step, where there is no terminal."""
+"""Seconds between two lines of a running step, where there is no terminal."""
 
 TAIL = 25
-"""Lines of its log that a failed step shows."""
+"""Lines of the log that the error of a failed step shows."""
 
 
 class StepError(Exception):
-    """A step failed. `str()` is for people: what, the end of the log, how to resume."""
+    """A step failed; `str()` has the error, the end of the log, and what to do."""
 
 
 class Step:
@@ -49,9 +49,9 @@ class Step:
         cwd: Path | None = None,
         stdin: IO[bytes] | None = None,
     ) -> None:
-        """Run `command` to its end, all that it prints going to the log.
+        """Run `command` and write its output to the log.
 
-        `env` is laid over this process's environment. Raises CommandError when it fails.
+        `env` extends this process's environment. Raises CommandError when the command fails.
         """
         words = [str(word) for word in command]
         with self.log.open("ab") as log:
@@ -70,11 +70,11 @@ class Step:
             except FileNotFoundError as error:
                 raise CommandError(f"{words[0]} is not installed") from error
         if done.returncode:
-            raise CommandError(f"`{words[0]}` ended with code {done.returncode}")
+            raise CommandError(f"`{words[0]}` exited with code {done.returncode}")
 
 
 class Progress:
-    """Shows steps, several at a time if need be; safe to use from threads."""
+    """Shows steps, also several at a time; threads may share it."""
 
     def __init__(
         self, logs: Path, console: Console | None = None, heartbeat: float = HEARTBEAT
@@ -87,7 +87,7 @@ class Progress:
         self._running = 0
         self._lock = threading.Lock()
 
-    def say(self, text: str) -> None:
+    def print(self, text: str) -> None:
         """Print a line between the steps."""
         self.console.print(text, soft_wrap=True)
 
@@ -104,7 +104,7 @@ class Progress:
                 yield step
         except (CommandError, OSError) as error:
             raise StepError(_failure(step, error)) from error
-        self.say(f"[green]✓[/] {title} [dim]{_seconds(began)}[/]")
+        self.print(f"[green]✓[/] {title} [dim]{_seconds(began)}[/]")
 
     def _shown(self, step: Step, began: float) -> AbstractContextManager[None]:
         return self._live_line(step) if self.console.is_terminal else self._beats(step, began)
@@ -124,7 +124,7 @@ class Progress:
                 self._live.start()
             live = self._live
             self._running += 1
-        task = live.add_task(step.title, total=None, log=_near(step.log))
+        task = live.add_task(step.title, total=None, log=_relative(step.log))
         try:
             yield
         finally:
@@ -137,12 +137,12 @@ class Progress:
 
     @contextmanager
     def _beats(self, step: Step, began: float) -> Generator[None, None, None]:
-        self.say(f"… {step.title} [dim](log: {_near(step.log)})[/]")
+        self.print(f"… {step.title} [dim](log: {_relative(step.log)})[/]")
         ended = threading.Event()
 
         def beat() -> None:
             while not ended.wait(self._heartbeat):
-                self.say(f"… {step.title}, {_seconds(began)} so far")
+                self.print(f"… {step.title}, {_seconds(began)} so far")
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
@@ -161,8 +161,8 @@ def _seconds(began: float) -> str:
     return f"{time.monotonic() - began:.0f} s"
 
 
-def _near(path: Path) -> Path:
-    """Return `path` as seen from the working folder, where it is below it: shorter to read."""
+def _relative(path: Path) -> Path:
+    """Return `path` relative to the working folder if it is below it."""
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
 
@@ -170,9 +170,9 @@ def _near(path: Path) -> Path:
 def _failure(step: Step, error: Exception) -> str:
     with step.log.open(errors="replace") as log:
         end = deque(log, maxlen=TAIL)
-    shown = "".join(f"    {line}" for line in end) or "    (nothing)\n"
+    shown = "".join(f"    {line}" for line in end) or "    (empty)\n"
     return (
         f"{step.title} failed: {error}\n"
-        f"The end of {_near(step.log)}:\n{shown}"
-        "Mend the cause, then give the same command again: it resumes at this step."
+        f"End of {_relative(step.log)}:\n{shown}"
+        "Fix the cause, then run the same command again. It resumes at this step."
     )

@@ -1,6 +1,6 @@
-"""The image registry beside the cluster: pushed to from this machine, pulled from by the nodes.
+"""The image registry beside the cluster: this machine pushes to it, the nodes pull from it.
 
-Only layers that changed travel, and pods are pinned by digest as in production.
+Only changed layers are sent, and pods are pinned by digest as in production.
 """
 
 import http
@@ -17,10 +17,10 @@ from bulkhead_kind.process import CommandError
 from bulkhead_kind.progress import Progress, Step
 
 NAME = "bulkhead-registry"
-"""Of the container, of the volume of its blobs, and of its address in the cluster."""
+"""Name of the container, of its volume, and of its host in the cluster."""
 
 ADDRESS = f"{NAME}:5000"
-"""Where the cluster's nodes find it: the host part of an image in a pod."""
+"""Address for the cluster's nodes: the host part of an image in a pod."""
 
 LOCAL_HOST = "127.0.0.1"
 LOCAL_PORT = 5001
@@ -29,7 +29,7 @@ STOCK = (
     "docker.io/library/registry@"
     "sha256:a3d8aaa63ed8681a604f1dea0aa03f100d5895b6a58ace528858a7b332415373"
 )
-"""registry 2.8.3, the digest that `registry:2` has had since it came out."""
+"""registry 2.8.3, the digest of `registry:2` since its release."""
 
 BUILT = "localhost/bulkhead-registry"
 
@@ -41,7 +41,7 @@ ANSWER_SECONDS = 30.0
 
 
 def ensure_image(engine: Engine, progress: Progress) -> str:
-    """Return the image to run, pulling or building it if needed; raises StepError."""
+    """Return the image to run, pulled or built if needed; raises StepError."""
     built = f"{BUILT}:{products.key(debian.key(PACKAGES), REGISTRY)}"
 
     def build() -> None:
@@ -55,11 +55,11 @@ def ensure_image(engine: Engine, progress: Progress) -> str:
 
 
 def ensure(engine: Engine, progress: Progress, image: str) -> None:
-    """Run the registry on the cluster's network and tell every node of it.
+    """Run the registry on the cluster's network, and configure every node to use it.
 
-    The cluster must be there, for its network. Raises StepError when the registry does not start.
+    The cluster must exist, for its network. Raises StepError when the registry does not start.
     """
-    # An engine whose processes were ended still calls a container running.
+    # An engine whose processes were killed still reports a container as running.
     if not (engine.is_running(NAME) and _answers()):
         with progress.step("Start the registry") as step:
             if engine.has_container(NAME):
@@ -77,15 +77,15 @@ def ensure(engine: Engine, progress: Progress, image: str) -> None:
             )
             _wait_for_answer()
     for node in cluster.nodes(engine):
-        _introduce(engine, node)
+        _configure_node(engine, node)
 
 
 def push(engine: Engine, progress: Progress, reference: str, to: str | None = None) -> str:
-    """Push an image of the engine's store; return the name with digest that pods use for it.
+    """Push an image of the engine's store; return its reference by digest for pods.
 
     `localhost/bulkhead-platform:1f2e` becomes `bulkhead-registry:5000/bulkhead-platform@sha256:…`,
-    or `<to>/bulkhead-platform@sha256:…` where `to` names another registry, which the engine then
-    is logged in to and speaks TLS with. Raises StepError when the push fails.
+    or `<to>/bulkhead-platform@sha256:…` if `to` names another registry. The engine must be logged
+    in there, and uses TLS. Raises StepError when the push fails.
     """
     name = reference.removeprefix("localhost/")
     target = f"{to or f'{LOCAL_HOST}:{LOCAL_PORT}'}/{name}"
@@ -99,7 +99,7 @@ def push(engine: Engine, progress: Progress, reference: str, to: str | None = No
 
 
 def delete(engine: Engine, progress: Progress, *, content: bool) -> None:
-    """Remove the registry's container, and with `content` all that was ever pushed to it."""
+    """Remove the registry's container, and with `content` also its volume."""
     if engine.has_container(NAME):
         with progress.step("Remove the registry") as step:
             engine.run(step, "rm", "--force", NAME)
@@ -128,8 +128,8 @@ def _wait_for_answer() -> None:
     while not _answers():
         if time.monotonic() > deadline:
             raise CommandError(
-                f"the registry gave no answer on {LOCAL_HOST}:{LOCAL_PORT} within "
-                f"{ANSWER_SECONDS:.0f} s"
+                f"The registry did not respond on {LOCAL_HOST}:{LOCAL_PORT} within "
+                f"{ANSWER_SECONDS:.0f} s."
             )
         time.sleep(0.2)
 
@@ -145,8 +145,8 @@ def _answers() -> bool:
         connection.close()
 
 
-def _introduce(engine: Engine, node: str) -> None:
-    """Tell containerd on `node` that the registry speaks plain HTTP."""
+def _configure_node(engine: Engine, node: str) -> None:
+    """Configure containerd on `node` to use plain HTTP for the registry."""
     folder = f"/etc/containerd/certs.d/{ADDRESS}"
     hosts = (
         f'server = "http://{ADDRESS}"\n'
@@ -184,7 +184,7 @@ def _push_with_podman(
 
 
 def _push_with_docker(engine: Engine, step: Step, reference: str, target: str) -> str:
-    """Docker takes registries on 127.0.0.1 to speak plain HTTP, and notes the digest it pushed."""
+    """Docker uses plain HTTP for registries on 127.0.0.1, and records the pushed digest."""
     engine.run(step, "tag", reference, target)
     engine.run(step, "push", target)
     digests = engine.output(
@@ -194,4 +194,4 @@ def _push_with_docker(engine: Engine, step: Step, reference: str, target: str) -
     for named in digests.split():
         if named.startswith(f"{repository}@"):
             return named.removeprefix(f"{repository}@")
-    raise CommandError(f"docker noted no digest for {target} after pushing it")
+    raise CommandError(f"Docker has no digest of {target} after the push.")

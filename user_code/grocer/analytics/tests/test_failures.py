@@ -1,4 +1,4 @@
-"""What a person reads when something is wrong."""
+"""The messages of errors."""
 
 import dagster as dg
 import duckdb
@@ -41,15 +41,15 @@ def test_bad_data_fails_the_checks_that_look_for_it_and_nothing_is_made_from_it(
     }
     made = {event.asset_key for event in result.get_asset_materialization_events()}
     assert made == {dg.AssetKey("orders_cleaned")}
-    told = warehouses.metadata_of(result, "orders_cleaned")
-    assert told["dagster/row_count"].value == 3
-    assert told["dagster/column_lineage"].value.deps_by_column["amount"]
+    recorded = warehouses.metadata_of(result, "orders_cleaned")
+    assert recorded["dagster/row_count"].value == 3
+    assert recorded["dagster/column_lineage"].value.deps_by_column["amount"]
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert failure.step_key == "staging"
     assert "models/staging/staging.yml" in failure.step_failure_data.error_display_string
 
 
-def test_sql_that_the_database_refuses_is_named_with_model_and_file(
+def test_invalid_sql_is_reported_with_model_and_file(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -58,9 +58,9 @@ def test_sql_that_the_database_refuses_is_named_with_model_and_file(
     raw.load(warehouse.execute, users=[], orders=[], offline_orders=[])
     warehouse.execute("alter table raw.orders rename column discount to rebate")
     dbt(Environment.LOCAL, "run", "--select", "orders_cleaned")
-    said = capfd.readouterr().out
-    assert "Runtime Error in model orders_cleaned (models/staging/orders_cleaned.sql)" in said
-    assert '"discount" not found' in said
+    text = capfd.readouterr().out
+    assert "Runtime Error in model orders_cleaned (models/staging/orders_cleaned.sql)" in text
+    assert '"discount" not found' in text
 
 
 @pytest.mark.parametrize("name", ["HOST", "USER", "PASSWORD"])
@@ -83,9 +83,9 @@ def test_a_missing_variable_on_the_cluster_is_named(
         job.execute_in_process()
 
 
-def test_a_port_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_port_that_is_not_a_number_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROCER_WAREHOUSE_PORT", "tcp")
-    with pytest.raises(ValueError, match="GROCER_WAREHOUSE_PORT is 'tcp', and must be a number"):
+    with pytest.raises(ValueError, match=r"GROCER_WAREHOUSE_PORT is 'tcp'\. It must be a number"):
         resources(Environment.CLUSTER)
 
 
@@ -96,17 +96,17 @@ def test_a_wrong_password_names_host_and_user_and_not_the_password(
 ) -> None:
     monkeypatch.setenv("GROCER_WAREHOUSE_PASSWORD", "open sesame")
     dbt(Environment.CLUSTER, "run", "--select", "orders_cleaned")
-    said_by_dbt = capfd.readouterr().out
+    printed_by_dbt = capfd.readouterr().out
     warehouse = resources(Environment.CLUSTER)["warehouse"].process_config_and_initialize()
     with pytest.raises(Exception, match="password authentication failed") as raised:
         warehouse.read("select 1")
-    for said in (said_by_dbt, str(raised.value)):
-        assert f'password authentication failed for user "{server.USER}"' in said
-        assert "127.0.0.1" in said
-        assert "open sesame" not in said
+    for text in (printed_by_dbt, str(raised.value)):
+        assert f'password authentication failed for user "{server.USER}"' in text
+        assert "127.0.0.1" in text
+        assert "open sesame" not in text
 
 
-def test_a_warehouse_that_is_not_there_is_named(
+def test_a_missing_warehouse_is_named(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path_factory.mktemp("nothing")

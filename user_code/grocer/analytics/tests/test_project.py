@@ -9,6 +9,7 @@ import dagster as dg
 import pytest
 
 from analytics import project
+from analytics.definitions import definitions
 from analytics.environment import Environment
 from analytics.models import models
 
@@ -16,11 +17,11 @@ from analytics.models import models
 def test_an_image_is_not_built_of_a_model_that_refers_to_nothing_and_its_file_is_named(
     broken_build: subprocess.Popen[str],
 ) -> None:
-    said, _ = broken_build.communicate(timeout=120)
+    output, _ = broken_build.communicate(timeout=120)
     assert broken_build.returncode != 0
-    assert "analytics.users_augmented" in said
-    assert "models/staging/users_augmented.sql" in said
-    assert "orders_polished" in said
+    assert "analytics.users_augmented" in output
+    assert "models/staging/users_augmented.sql" in output
+    assert "orders_polished" in output
 
 
 def test_a_prepared_manifest_is_used_without_dbt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,23 +31,23 @@ def test_a_prepared_manifest_is_used_without_dbt(monkeypatch: pytest.MonkeyPatch
     assert json.loads(prepared.read_text())["metadata"]["adapter_type"] == "postgres"
 
 
-def test_a_change_of_a_file_or_of_the_database_asks_for_another_manifest(
+def test_a_change_of_a_file_or_of_the_database_makes_another_manifest(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "one.sql").write_text("select 1")
-    asked: list[str] = []
+    calls: list[str] = []
 
     def parse(_environment: Environment, _project: Path, directory: Path) -> Path:
         made = directory / "manifest.json"
-        made.write_text(str(len(asked)))
-        asked.append("once")
+        made.write_text(str(len(calls)))
+        calls.append("once")
         return made
 
     monkeypatch.setattr(project, "_parse", parse)
     first = project.manifest(Environment.LOCAL, tmp_path)
     assert project.manifest(Environment.LOCAL, tmp_path) == first
-    assert len(asked) == 1
+    assert len(calls) == 1
     (tmp_path / "models" / "one.sql").write_text("select 2")
     assert project.manifest(Environment.LOCAL, tmp_path).read_text() == "1"
     assert not first.exists()
@@ -68,7 +69,24 @@ def test_where_the_project_can_not_be_written_to_the_manifest_goes_elsewhere(
     assert list(folder.iterdir()) == []
 
 
-def test_a_source_that_does_not_say_which_asset_it_is_is_refused_with_what_to_write(
+def test_a_source_with_a_typo_in_its_asset_key_is_a_load_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    parsed = json.loads(project.manifest(Environment.LOCAL).read_text())
+    dagster = parsed["sources"]["source.analytics.raw.users"]["config"]["meta"]["dagster"]
+    dagster["asset_key"] = ["usres"]
+    changed = tmp_path / "manifest.json"
+    changed.write_text(json.dumps(parsed))
+    monkeypatch.setattr(project, "manifest", lambda _: changed)
+    with pytest.raises(dg.DagsterInvalidDefinitionError) as raised:
+        definitions(Environment.LOCAL)
+    assert str(raised.value).startswith(
+        "Asset key usres, which users_augmented depends on, is unknown."
+    )
+    assert "nor one of offline_orders, orders, users in analytics.upstream" in str(raised.value)
+
+
+def test_a_source_without_an_asset_key_is_rejected_with_what_to_write(
     tmp_path: Path,
 ) -> None:
     parsed = json.loads(project.manifest(Environment.LOCAL).read_text())
@@ -77,5 +95,5 @@ def test_a_source_that_does_not_say_which_asset_it_is_is_refused_with_what_to_wr
     changed.write_text(json.dumps(parsed))
     with pytest.raises(dg.DagsterInvalidDefinitionError) as raised:
         models(changed)
-    assert "Source raw.users in models/sources.yml does not say which asset" in str(raised.value)
+    assert "Source raw.users in models/sources.yml has no asset key." in str(raised.value)
     assert "config: {meta: {dagster: {asset_key: [users]}}}" in str(raised.value)

@@ -1,4 +1,4 @@
-"""What a run in Dagster tells of the models, and what it leaves alone."""
+"""What a run in Dagster records, and which files it does not write."""
 
 from pathlib import Path
 
@@ -18,15 +18,15 @@ def test_each_dbt_test_is_an_asset_check_that_was_run(run: Run) -> None:
     assert failed == [("daily_orders_look_usual", dg.AssetCheckSeverity.WARN)]
 
 
-def test_each_asset_tells_its_table_its_rows_and_its_columns(run: Run) -> None:
-    told = {key: metadata_of(run.result, key) for key in MADE}
-    assert {key: told[key]["dagster/row_count"].value for key in MADE} == {
+def test_each_asset_records_its_table_rows_and_columns(run: Run) -> None:
+    recorded = {key: metadata_of(run.result, key) for key in MADE}
+    assert {key: recorded[key]["dagster/row_count"].value for key in MADE} == {
         "orders_cleaned": 7,
         "users_augmented": 4,
         "daily_order_summary": 365,
         "user_weeks": 5,
     }
-    columns = told["user_weeks"]["dagster/column_schema"].value.columns
+    columns = recorded["user_weeks"]["dagster/column_schema"].value.columns
     assert [column.name for column in columns] == [
         *("user_id", "week_start", "orders", "items", "amount")
     ]

@@ -73,4 +73,4 @@ def test_the_check_passes_when_all_is_as_usual_and_fails_when_there_is_no_day(
     assert check(tmp_path, days(weeks=20)).passed
     empty = check(tmp_path, days(weeks=1).iloc[:0])
     assert not empty.passed
-    assert empty.description == "There is no day in daily_order_summary."
+    assert empty.description == "daily_order_summary has no rows."

@@ -78,7 +78,7 @@ def run(
 
 
 def metadata_of(result: dg.ExecuteInProcessResult, key: str) -> dict[str, dg.MetadataValue]:
-    """What a run tells of an asset that it materialized."""
+    """Return the metadata of an asset that a run materialized."""
     (event,) = [
         event
         for event in result.get_asset_materialization_events()

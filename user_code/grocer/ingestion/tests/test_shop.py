@@ -61,13 +61,13 @@ def test_a_run_may_load_up_to_a_day_and_the_next_says_how_many_it_added(
     assert (third["rows loaded"], third["dagster/row_count"]) == (0, 4)
 
 
-def test_a_day_that_is_none_is_refused_with_its_value_and_what_is_allowed(
+def test_an_invalid_day_is_rejected_with_its_value_and_what_is_allowed(
     resources: dict[str, Any],
 ) -> None:
     result = materialize(resources, [assets.orders], until="next week")
     (failure,) = result.get_step_failure_events()
     message = failure.step_failure_data.error_display_string
-    assert "until is 'next week'; it must be a day or moment, such as 2017-06-01" in message
+    assert "until is 'next week'. It must be a day or a time, such as 2017-06-01" in message
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_lost_order_and_a_lost_cent_fail_the_check_with_both_figures(
     [
         ("ALTER TABLE raw.orders ALTER amount TYPE bigint", "amount is bigint, not double"),
         ("ALTER TABLE raw.orders DROP COLUMN items", "items is missing, not bigint"),
-        ("ALTER TABLE raw.orders ADD COLUMN note text", "note is not agreed on"),
+        ("ALTER TABLE raw.orders ADD COLUMN note text", "note is not expected"),
     ],
 )
 def test_a_changed_column_fails_the_check_and_is_named(

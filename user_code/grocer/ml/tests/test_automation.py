@@ -38,14 +38,14 @@ class Daemon:
         )
 
     def tick(self) -> dict[str, set[str]]:
-        """The months that are asked for, by asset."""
+        """Return the requested months, by asset."""
         result = dg.evaluate_automation_conditions(self.defs, self.instance, cursor=self.cursor)
         self.cursor = result.cursor
-        asked = {
+        requested = {
             key.to_user_string(): set(result.get_requested_partitions(key))
             for key in defs.resolve_asset_graph().materializable_asset_keys
         }
-        return {name: months for name, months in asked.items() if months}
+        return {name: months for name, months in requested.items() if months}
 
     def materialize(self, names: set[str], month: str = "2017-12") -> None:
         for name in names:
@@ -62,7 +62,7 @@ def december(names: set[str]) -> dict[str, set[str]]:
     return {name: {"2017-12"} for name in names}
 
 
-def test_nothing_is_asked_for_before_there_are_figures(daemon: Daemon) -> None:
+def test_nothing_is_requested_before_there_are_figures(daemon: Daemon) -> None:
     assert daemon.tick() == {}
     assert daemon.tick() == {}
 

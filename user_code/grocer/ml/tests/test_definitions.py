@@ -10,7 +10,7 @@ import pytest
 from conftest import ObjectStore, Server
 
 from bulkhead.steps.resources import StepResources
-from ml import assets, definitions, environment, programs
+from ml import assets, definitions, environment, programs, upstream
 from ml.environment import Environment
 
 KEYS = {"next_week_shoppers", "order_forecast_model", "predicted_orders", "store_flyer"}
@@ -52,7 +52,7 @@ def test_nothing_of_another_code_location_is_defined_here() -> None:
 
 
 @pytest.mark.parametrize("key", sorted(KEYS))
-def test_an_asset_says_whose_it_is_and_what_it_is(key: str) -> None:
+def test_an_asset_has_an_owner_a_group_and_a_description(key: str) -> None:
     spec = specs()[key]
     assert spec.owners == ["team:ml"]
     assert spec.group_name == ("shoppers" if key == "next_week_shoppers" else "forecasts")
@@ -62,13 +62,51 @@ def test_an_asset_says_whose_it_is_and_what_it_is(key: str) -> None:
     assert spec.automation_condition == assets.follow
 
 
+@dg.asset(deps=["daily_order_sumary", "order_forecast_model"])
+def dashboard() -> None:
+    """Depends on a key with a typo."""
+
+
+@dg.asset_check(asset="predicted_order")
+def looks_right() -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (
+            dg.Definitions(assets=[dashboard]),
+            "Asset key daily_order_sumary, which dashboard depends on, is unknown.",
+        ),
+        (
+            dg.Definitions(asset_checks=[looks_right]),
+            "Asset key predicted_order, which predicted_order:looks_right depends on, is unknown.",
+        ),
+    ],
+)
+def test_a_typo_in_an_asset_key_is_an_error_that_names_the_key_its_user_and_what_is_known(
+    wrong: dg.Definitions, message: str
+) -> None:
+    with pytest.raises(dg.DagsterInvalidDefinitionError) as error:
+        upstream.reject_unknown(dg.Definitions.merge(definitions.defs, wrong))
+    assert str(error.value).startswith(message)
+    assert "nor one of daily_order_summary, user_weeks in ml.upstream.UPSTREAM" in str(error.value)
+
+
+def test_every_upstream_key_is_used() -> None:
+    graph = definitions.defs.resolve_asset_graph()
+    used = graph.get_all_asset_keys() - graph.materializable_asset_keys
+    assert {"analytics": tuple(sorted(map(dg.AssetKey.to_user_string, used)))} == upstream.UPSTREAM
+
+
 def test_partitions_are_the_months_from_april_to_december() -> None:
     keys = assets.months.get_partition_keys()
     assert keys == [f"2017-{month:02}" for month in range(4, 13)]
 
 
 @pytest.mark.parametrize("key", ["predicted_orders", "next_week_shoppers"])
-def test_a_table_is_named_with_its_columns(key: str) -> None:
+def test_a_table_has_its_name_and_columns_in_the_metadata(key: str) -> None:
     metadata: Any = specs()[key].metadata
     assert metadata["dagster/table_name"] == f"ml.{key}"
     names = [column.name for column in metadata["dagster/column_schema"].columns]
@@ -76,7 +114,7 @@ def test_a_table_is_named_with_its_columns(key: str) -> None:
     assert "null" not in names
 
 
-def test_training_asks_for_more_memory_than_other_steps_and_may_grow() -> None:
+def test_training_requests_more_memory_than_other_steps_and_may_grow() -> None:
     tags = StepResources.of_tags(assets.order_forecast_model.op.tags)
     assert tags.memory == 640 * 2**20
     assert tags.max_memory == 2 * 2**30
@@ -89,7 +127,9 @@ def test_too_few_resamples_are_refused_with_the_least_number() -> None:
 
 def test_another_environment_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GROCER_ENVIRONMENT", "staging")
-    with pytest.raises(ValueError, match=r"ENVIRONMENT is 'staging', .*'local' or 'cluster'"):
+    with pytest.raises(
+        ValueError, match=r"ENVIRONMENT is 'staging'. It must be 'local' or 'cluster'"
+    ):
         environment.current()
 
 
@@ -118,20 +158,18 @@ def test_a_variable_that_the_cluster_lacks_is_named(
 
 
 @pytest.mark.parametrize(
-    ("image", "program"), [("", programs.Subprocess), ("ml@sha256:1", programs.Neighbour)]
+    ("image", "program"), [("", programs.Subprocess), ("ml@sha256:1", programs.Sidecar)]
 )
-def test_the_cluster_has_a_neighbour_where_its_image_is_named(
+def test_the_cluster_has_a_sidecar_if_its_image_is_set(
     image: str, program: type, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GROCER_FLYER_IMAGE", image)
     resources = definitions.definitions(Environment.CLUSTER).resources or {}
     assert type(resources["program"]) is program
-    assert bool(programs.neighbour_tags(environment.flyer_image())) == bool(image)
+    assert bool(programs.sidecar_tags(environment.flyer_image())) == bool(image)
 
 
-def test_in_a_process_of_its_own_the_flyer_has_its_neighbour_and_no_heavy_library_is_loaded() -> (
-    None
-):
+def test_in_a_new_process_the_flyer_has_its_sidecar_and_no_heavy_library_is_loaded() -> None:
     code = (
         "import json, sys, ml.definitions; from ml.assets import store_flyer; "
         "print(json.dumps([store_flyer.op.tags['dagster-k8s/config'], list(sys.modules)]))"

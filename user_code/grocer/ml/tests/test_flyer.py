@@ -58,18 +58,18 @@ def test_the_five_busiest_days_are_listed_in_the_order_they_come(tmp_path: Path)
 def test_the_script_speaks_the_pipes_protocol(tmp_path: Path) -> None:
     (tmp_path / "predicted_orders.csv").write_text(ROWS)
     run_script(tmp_path)
-    told = messages(tmp_path)
-    assert [message["method"] for message in told] == [
+    sent = messages(tmp_path)
+    assert [message["method"] for message in sent] == [
         *("opened", "report_asset_materialization", "closed")
     ]
-    assert {message["__dagster_pipes_version"] for message in told} == {"0.1"}
-    assert told[1]["params"]["metadata"] == {
+    assert {message["__dagster_pipes_version"] for message in sent} == {"0.1"}
+    assert sent[1]["params"]["metadata"] == {
         "flyer": {"type": "md", "raw_value": FLYER},
         "days": {"type": "int", "raw_value": 5},
     }
 
 
-def test_a_forecast_without_rows_is_refused_and_dagster_is_told(tmp_path: Path) -> None:
+def test_a_forecast_without_rows_is_rejected_and_dagster_gets_the_reason(tmp_path: Path) -> None:
     (tmp_path / "predicted_orders.csv").write_text(ROWS.splitlines(keepends=True)[0])
     done = run_script(tmp_path)
     assert done.returncode == 1
@@ -80,7 +80,7 @@ def test_a_forecast_without_rows_is_refused_and_dagster_is_told(tmp_path: Path) 
 
 
 @pytest.fixture
-def neighbour(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def sidecar(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The script as it waits in the container beside the step's."""
     # Where this process ignores SIGINT, as in a script's background, Dagster has it ignore SIGTERM,
     # too; the script would inherit that.
@@ -107,63 +107,61 @@ def failure(result: dg.ExecuteInProcessResult) -> str:
     return event.step_failure_data.error_display_string
 
 
-def test_the_step_starts_the_script_itself_and_dagster_hears_of_it() -> None:
+def test_the_step_runs_the_script_and_dagster_gets_its_report() -> None:
     assert metadata(materialize(programs.Subprocess())) == {"flyer": FLYER, "days": 5}
 
 
-def test_the_neighbour_is_asked_by_files_more_than_once_and_dagster_hears_the_same(
-    tmp_path: Path, neighbour: subprocess.Popen[bytes]
+def test_the_sidecar_handles_several_requests_and_dagster_gets_the_same_report(
+    tmp_path: Path, sidecar: subprocess.Popen[bytes]
 ) -> None:
-    asked = programs.Neighbour(shared=str(tmp_path), patience_seconds=20)
+    program = programs.Sidecar(shared=str(tmp_path), timeout_seconds=20)
     for _ in range(2):
-        assert metadata(materialize(asked)) == {"flyer": FLYER, "days": 5}
-    assert neighbour.poll() is None
+        assert metadata(materialize(program)) == {"flyer": FLYER, "days": 5}
+    assert sidecar.poll() is None
     assert not (tmp_path / "go").exists()
 
 
-def test_the_neighbour_ends_soon_after_it_is_told_to(
-    tmp_path: Path, neighbour: subprocess.Popen[bytes]
+def test_the_sidecar_ends_soon_after_sigterm(
+    tmp_path: Path, sidecar: subprocess.Popen[bytes]
 ) -> None:
-    asked = programs.Neighbour(shared=str(tmp_path), patience_seconds=20)
-    assert materialize(asked).success  # it is up and listens to signals
-    neighbour.terminate()
-    assert neighbour.wait(timeout=10) == 0
+    program = programs.Sidecar(shared=str(tmp_path), timeout_seconds=20)
+    assert materialize(program).success  # it is up and listens to signals
+    sidecar.terminate()
+    assert sidecar.wait(timeout=10) == 0
 
 
-def test_a_neighbour_that_fails_fails_the_step_with_its_exit_code(
-    tmp_path: Path, neighbour: subprocess.Popen[bytes]
+def test_a_sidecar_that_fails_fails_the_step_with_its_exit_code(
+    tmp_path: Path, sidecar: subprocess.Popen[bytes]
 ) -> None:
     (tmp_path / "flyer.md").mkdir()  # where the flyer shall be written
-    asked = programs.Neighbour(shared=str(tmp_path), patience_seconds=20)
-    said = failure(materialize(asked))
-    assert "flyer.sh ended with exit code" in said
-    assert neighbour.poll() is None
+    program = programs.Sidecar(shared=str(tmp_path), timeout_seconds=20)
+    message = failure(materialize(program))
+    assert "flyer.sh exited with code" in message
+    assert sidecar.poll() is None
 
 
-def test_a_neighbour_that_is_not_there_is_waited_for_and_then_named(tmp_path: Path) -> None:
-    asked = programs.Neighbour(shared=str(tmp_path), patience_seconds=0.3)
-    said = failure(materialize(asked))
-    assert "has not answered" in said
-    assert "GROCER_FLYER_IMAGE" in said
+def test_a_missing_sidecar_is_waited_for_and_then_named(tmp_path: Path) -> None:
+    program = programs.Sidecar(shared=str(tmp_path), timeout_seconds=0.3)
+    message = failure(materialize(program))
+    assert "did not respond" in message
+    assert "GROCER_FLYER_IMAGE" in message
     assert not (tmp_path / "go").exists()
 
 
-def test_an_answer_of_an_earlier_attempt_is_not_taken_for_this_one(tmp_path: Path) -> None:
+def test_the_response_to_an_earlier_attempt_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "done").write_text("0")
-    asked = programs.Neighbour(shared=str(tmp_path), patience_seconds=0.3)
-    assert "has not answered" in failure(materialize(asked))
+    program = programs.Sidecar(shared=str(tmp_path), timeout_seconds=0.3)
+    assert "did not respond" in failure(materialize(program))
 
 
-def test_the_neighbour_stands_in_the_pod_that_dagster_makes_of_the_tags() -> None:
+def test_the_sidecar_is_in_the_pod_that_dagster_builds_from_the_tags() -> None:
     from dagster_k8s.job import (
         DagsterK8sJobConfig,
         construct_dagster_k8s_job,
         get_user_defined_k8s_config,
     )
 
-    tags = {
-        name: json.dumps(value) for name, value in programs.neighbour_tags("ml@sha256:1").items()
-    }
+    tags = {name: json.dumps(value) for name, value in programs.sidecar_tags("ml@sha256:1").items()}
     job = construct_dagster_k8s_job(
         DagsterK8sJobConfig(job_image="ml@sha256:1", dagster_home="/opt/dagster/home"),
         args=["step"],
@@ -183,4 +181,4 @@ def test_the_neighbour_stands_in_the_pod_that_dagster_makes_of_the_tags() -> Non
 
 
 def test_without_an_image_there_is_no_neighbour() -> None:
-    assert programs.neighbour_tags(None) == {}
+    assert programs.sidecar_tags(None) == {}

@@ -31,7 +31,7 @@ def rows(*weeks_of_users: list[int], first: str = "2017-01-02") -> pd.DataFrame:
         ("2017-07-31", "2017-07-24", "2017-08-07"),  # Monday
     ],
 )
-def test_known_are_weeks_that_have_ended_and_asked_is_the_first_that_has_not_begun(
+def test_the_last_known_week_has_ended_and_the_next_week_has_not_started(
     as_of: str, last: str, following: str
 ) -> None:
     day = dt.date.fromisoformat(as_of)
@@ -121,5 +121,5 @@ def test_too_few_weeks_are_refused_with_their_number(weeks: int) -> None:
 
 
 def test_a_table_that_ends_before_the_month_is_refused() -> None:
-    with pytest.raises(shoppers.TooLittleHistoryError, match=r"week of 2017-03-06.*2017-06-19"):
+    with pytest.raises(shoppers.TooLittleHistoryError, match=r"week of 2017-03-06;.*2017-06-19"):
         shoppers.as_weeks(rows([1] * 10), JUNE)

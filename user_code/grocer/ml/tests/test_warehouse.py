@@ -68,7 +68,7 @@ def test_a_table_has_the_agreed_columns_and_no_row_may_lack_one(empty: Warehouse
     assert (pd.Timestamp(row.order_date).date(), *row[1:]) == (JULY, 2.5, 1.0, 4.0)
 
 
-def test_rows_that_the_database_refuses_leave_what_was_there(empty: Warehouse) -> None:
+def test_rejected_rows_leave_the_existing_rows(empty: Warehouse) -> None:
     empty.replace(NEXT_WEEK_SHOPPERS, JUNE, shoppers(3))
     broken = shoppers(2).assign(probability=[0.5, None]).astype(object)
     with pytest.raises(Exception, match=r"(?i)null"):
@@ -76,8 +76,10 @@ def test_rows_that_the_database_refuses_leave_what_was_there(empty: Warehouse) -
     assert held(empty) == {JUNE: (3, 1.5)}
 
 
-def test_a_table_that_is_missing_is_named_and_its_asset_too(empty: Warehouse) -> None:
-    with pytest.raises(WarehouseError, match=r"no analytics\.user_weeks yet.* asset user_weeks"):
+def test_a_missing_table_is_named_with_its_asset(empty: Warehouse) -> None:
+    with pytest.raises(
+        WarehouseError, match=r"no table analytics\.user_weeks\. .* asset user_weeks first"
+    ):
         empty.select(tables.USER_WEEKS, last_week=JUNE)
 
 
@@ -128,7 +130,7 @@ def test_a_file_that_another_process_uses_is_waited_for_and_then_named(tmp_path:
     try:
         assert taken.wait(20)
         with pytest.raises(WarehouseError, match=rf"{path} has been in use for 0.2 s.*\.lock"):
-            DuckDB(path, patience_seconds=0.2).select("select 1")
+            DuckDB(path, timeout_seconds=0.2).select("select 1")
         threading.Timer(0.3, release.set).start()
         start = time.monotonic()
         DuckDB(path).select("select 1")
@@ -138,26 +140,28 @@ def test_a_file_that_another_process_uses_is_waited_for_and_then_named(tmp_path:
         other.join()
 
 
-def test_a_wrong_password_is_told_with_host_and_user_and_without_the_password(
+def test_a_wrong_password_is_reported_with_host_and_user_and_without_the_password(
     server: Server,
 ) -> None:
     store = PostgreSQL("127.0.0.1", server.port, "warehouse", "grocer", "not-the-password")
     with pytest.raises(WarehouseError) as failure:
         store.select(tables.USER_WEEKS, last_week=JUNE)
-    told = f"{failure.value} {failure.value.__cause__} {store!r}"
+    text = f"{failure.value} {failure.value.__cause__} {store!r}"
     for part in (f"127.0.0.1:{server.port}", "as user grocer", "database warehouse"):
-        assert part in told
-    assert "not-the-password" not in told
-    assert PASSWORD not in told
+        assert part in text
+    assert "not-the-password" not in text
+    assert PASSWORD not in text
 
 
-def test_a_server_that_is_not_there_is_named(server: Server) -> None:
+def test_an_unreachable_server_is_named(server: Server) -> None:
     store = PostgreSQL("127.0.0.1", 1, "warehouse", server.user, server.password)
     with pytest.raises(WarehouseError, match=r"127\.0\.0\.1:1.*GROCER_WAREHOUSE_HOST"):
         store.select(tables.USER_WEEKS, last_week=JUNE)
 
 
-def test_a_user_that_may_not_make_schemas_writes_to_the_one_that_is_there(server: Server) -> None:
+def test_a_user_without_the_right_to_create_schemas_writes_to_the_existing_one(
+    server: Server,
+) -> None:
     with server.connect() as connection, connection.cursor() as cursor:
         cursor.execute("drop role if exists clerk")
         cursor.execute(f"create role clerk login password '{PASSWORD}'")
@@ -167,5 +171,5 @@ def test_a_user_that_may_not_make_schemas_writes_to_the_one_that_is_there(server
     assert held(clerk) == {JUNE: (1, 0.5)}
 
 
-def test_every_step_waits_as_long_as_was_agreed() -> None:
-    assert DuckDB(Path("x")).patience_seconds == warehouse.PATIENCE_SECONDS == 600
+def test_every_step_has_the_agreed_timeout() -> None:
+    assert DuckDB(Path("x")).timeout_seconds == warehouse.LOCK_TIMEOUT_SECONDS == 600

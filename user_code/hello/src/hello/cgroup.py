@@ -1,4 +1,4 @@
-"""The limits that the kernel holds this process to, as its control group says."""
+"""The limits of this process, from its control group."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -6,11 +6,11 @@ from typing import NamedTuple
 ROOT = Path("/sys/fs/cgroup")
 
 UNLIMITED = 2**62
-"""Version 1 writes "no limit" as the largest number of whole pages, a little below 2**63."""
+"""Version 1 has the largest number of whole pages, a little below 2**63, for "no limit"."""
 
 
 class Limits(NamedTuple):
-    """Limits of a control group; None where there is none."""
+    """Limits of a control group; None: no limit."""
 
     memory_bytes: int | None
     cores: float | None
@@ -20,7 +20,7 @@ def read_limits(root: Path = ROOT) -> Limits:
     """Read the limits of this process's control group, version 2 or version 1.
 
     Raises:
-        FileNotFoundError: `root` is no control group.
+        FileNotFoundError: `root` is not a control group.
     """
     if (root / "cgroup.controllers").exists():
         return _version_2(root)

@@ -1,17 +1,17 @@
-"""The smallest job with two steps that depend on each other."""
+"""A job with two steps; the second depends on the first."""
 
 import dagster as dg
 
 
 @dg.op
 def get_name() -> str:
-    """Say whom to greet."""
+    """Return the name to greet."""
     return "dagster"
 
 
 @dg.op
 def hello(name: str) -> None:
-    """Greet, where the step's captured log shows it."""
+    """Print the greeting to the step's captured log."""
     print(f"Hello, {name}!")
 
 

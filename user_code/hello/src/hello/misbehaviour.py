@@ -1,14 +1,8 @@
-"""Steps that do to a shared machine what steps should not do, each as a job of one step.
+"""Steps that use much memory or CPU, and steps that observe their limits; each has its own job.
 
-They ask for limits with Dagster's standard tag, as any step may; a run may ask for others.
+They set their limits with Dagster's standard tag. A run can set other limits.
 """
 
-import contextlib
-import enum
-import os
-import signal
-import subprocess
-import tempfile
 import threading
 import time
 from hashlib import sha256
@@ -22,11 +16,11 @@ from hello import cgroup
 MEBIBYTE = 2**20
 
 SLICE = 10_000_000
-"""Turns of an empty loop in one slice of `steady_neighbour`: 0.1 to 0.3 s of one core."""
+"""Iterations of an empty loop in one slice of `steady_neighbour`: 0.1 to 0.3 s of one core."""
 
 
 def limits(*, cpu: str, memory: str) -> dict[str, Any]:
-    """Return the tag that gives a step these limits, and what they need to be placed."""
+    """Return the tag with these limits and matching requests."""
     resources = {
         "requests": {"cpu": "100m", "memory": memory},
         "limits": {"cpu": cpu, "memory": memory},
@@ -35,7 +29,7 @@ def limits(*, cpu: str, memory: str) -> dict[str, Any]:
 
 
 class Memory(dg.Config):
-    """How much memory to take, and how fast."""
+    """How much memory to allocate, and how fast."""
 
     mebibytes: int = 2048
     mebibytes_per_second: int = 256
@@ -43,30 +37,30 @@ class Memory(dg.Config):
 
 @dg.op(tags=limits(cpu="500m", memory="512Mi"))
 def eat_memory(config: Memory) -> None:
-    """Take memory, and keep it until there is enough."""
+    """Allocate memory up to an amount, and keep it."""
     eaten = bytearray()
     while len(eaten) < config.mebibytes * MEBIBYTE:
         portion = min(config.mebibytes_per_second, config.mebibytes - len(eaten) // MEBIBYTE)
-        # Not zeros: the kernel gives memory only to what is written to.
+        # Not zeros: the kernel allocates memory only when it is written.
         eaten += b"\xff" * (portion * MEBIBYTE)
         print(f"holds {len(eaten) // MEBIBYTE} MiB", flush=True)
         time.sleep(1)
 
 
 class Spin(dg.Config):
-    """On how many threads to compute, how long, and whether in turns."""
+    """The number of threads, and the length and number of turns."""
 
     threads: int = 8
     seconds: float = 30.0
-    """How long a turn takes."""
+    """Length of a turn."""
     turns: int = 1
     rest_seconds: float = 5.0
-    """How long nothing is done between two turns."""
+    """Pause between two turns."""
 
 
 @dg.op(tags=limits(cpu="500m", memory="320Mi"))
 def spin_cpu(context: dg.OpExecutionContext, config: Spin) -> None:
-    """Compute without a pause on many threads, and say how much CPU time that got."""
+    """Compute on many threads, and print the CPU time that they got."""
     used: list[float] = []
     for turn in range(1, config.turns + 1):
         if used:
@@ -84,7 +78,7 @@ def spin_cpu(context: dg.OpExecutionContext, config: Spin) -> None:
 
 
 def _spin(threads: int, seconds: float) -> float:
-    """Compute on so many threads for so many seconds; return the CPU seconds that they got."""
+    """Compute on a number of threads for some seconds; return the CPU seconds that they got."""
     end = time.monotonic() + seconds
     started = time.process_time()
     spinning = [threading.Thread(target=_hash_until, args=(end,)) for _ in range(threads)]
@@ -96,118 +90,27 @@ def _spin(threads: int, seconds: float) -> float:
 
 
 def _hash_until(end: float) -> None:
-    # Hashing a large block leaves Python's lock to the other threads meanwhile.
+    # Hashing a large block releases Python's lock.
     block = bytes(MEBIBYTE)
     while time.monotonic() < end:
         sha256(block).digest()
 
 
-class Disk(dg.Config):
-    """How much to write, and where."""
-
-    mebibytes: int = 2048
-    mebibytes_per_second: int = 256
-    directory: str = tempfile.gettempdir()
-    seconds: float = 60.0
-    """How long the file stays."""
-
-
-@dg.op
-def fill_disk(config: Disk) -> None:
-    """Write a file, keep it for a while, and remove it."""
-    with tempfile.TemporaryFile(dir=config.directory) as file:
-        for written in range(0, config.mebibytes, config.mebibytes_per_second):
-            portion = min(config.mebibytes_per_second, config.mebibytes - written)
-            file.write(b"\xff" * (portion * MEBIBYTE))
-            file.flush()
-            print(f"wrote {written + portion} MiB to {config.directory}", flush=True)
-            time.sleep(1)
-        time.sleep(config.seconds)
-
-
-class Processes(dg.Config):
-    """How many processes to start, and how long they live."""
-
-    processes: int = 2000
-    seconds: float = 30.0
-
-
-@dg.op
-def start_processes(context: dg.OpExecutionContext, config: Processes) -> None:
-    """Start processes until there are enough or the system refuses, and end them."""
-    with contextlib.ExitStack() as alive:
-        started = 0
-        try:
-            for _ in range(config.processes):
-                process = subprocess.Popen(["sleep", str(config.seconds)])
-                alive.callback(process.wait)
-                started += 1
-        except OSError as error:
-            print(f"refused after {started}: {error}")
-        print(f"started {started} of {config.processes} processes", flush=True)
-        context.add_output_metadata({"started": started})
-
-
 class Duration(dg.Config):
-    """How long."""
+    """Duration of a step."""
 
     seconds: float = 60.0
 
 
 @dg.op
 def sleep(config: Duration) -> None:
-    """Do nothing for a while."""
+    """Sleep."""
     time.sleep(config.seconds)
-
-
-class Ending(enum.Enum):
-    """How a process ends before its time."""
-
-    EXCEPTION = "exception"
-    EXIT = "exit"
-    SIGNAL = "signal"
-
-
-class Failing(dg.Config):
-    """How to fail."""
-
-    ending: Ending = Ending.EXCEPTION
-    exit_code: int = 3
-    signal: int = int(signal.SIGSEGV)
-
-
-@dg.op
-def fail(config: Failing) -> None:
-    """Fail: with an exception, with an exit code, or by a signal; the last two tell nobody."""
-    print(f"about to fail: {config.ending.value}", flush=True)
-    match config.ending:
-        case Ending.EXCEPTION:
-            raise RuntimeError("failed because it was told to")
-        case Ending.EXIT:
-            os._exit(config.exit_code)
-        case Ending.SIGNAL:
-            os.kill(os.getpid(), config.signal)
-            # The first process of a container outlives signals that it sends to itself.
-            os._exit(128 + config.signal)
-
-
-class Noise(dg.Config):
-    """How much to print."""
-
-    lines: int = 10_000
-    width: int = 200
-
-
-@dg.op
-def print_a_lot(config: Noise) -> None:
-    """Print numbered lines."""
-    for line in range(config.lines):
-        print(f"{line:>8} ".ljust(config.width, "."))
 
 
 @dg.op
 def observe_limits(context: dg.OpExecutionContext) -> None:
-    """Say which limits the kernel holds this step to: bytes and cores; -1 is none."""
+    """Print the limits that the kernel enforces on this step, in bytes and cores; -1: no limit."""
     limits = cgroup.read_limits()
     print(limits)
     context.add_output_metadata(
@@ -220,7 +123,7 @@ def observe_limits(context: dg.OpExecutionContext) -> None:
 
 @dg.op(tags=limits(cpu="500m", memory="320Mi"))
 def steady_neighbour(context: dg.OpExecutionContext, config: Duration) -> None:
-    """Do equal slices of work for a while, and say how long each took."""
+    """Do equal slices of work for some seconds, and print how long each took."""
     end = time.monotonic() + config.seconds
     taken: list[float] = []
     while time.monotonic() < end:
@@ -232,15 +135,10 @@ def steady_neighbour(context: dg.OpExecutionContext, config: Duration) -> None:
     context.add_output_metadata({"slices": len(taken), "median_seconds": median(taken)})
 
 
-@dg.op(tags=limits(cpu="1", memory="64Ti"))
-def ask_too_much() -> None:
-    """Never run: no machine has what this step asks for."""
-
-
 def job_of(op: dg.OpDefinition, name: str) -> dg.JobDefinition:
-    """Make a job of this one step."""
+    """Return a job with this step only."""
 
-    # A graph's name must not be an op's; a job's may.
+    # A graph cannot have the name of an op; a job can.
     @dg.graph(name=f"only_{op.name}")
     def graph() -> None:
         op()
@@ -251,12 +149,7 @@ def job_of(op: dg.OpDefinition, name: str) -> dg.JobDefinition:
 jobs = [
     job_of(eat_memory, "eat_memory"),
     job_of(spin_cpu, "spin_cpu"),
-    job_of(fill_disk, "fill_disk"),
-    job_of(start_processes, "many_processes"),
     job_of(sleep, "sleeper"),
-    job_of(fail, "failing"),
-    job_of(print_a_lot, "noisy"),
     job_of(observe_limits, "observe_limits"),
     job_of(steady_neighbour, "steady_neighbour"),
-    job_of(ask_too_much, "above_ceiling"),
 ]

@@ -16,13 +16,13 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 class Description(NamedTuple):
-    """What became of one symbol.
+    """Statistics of one symbol.
 
     Attributes:
         symbol: the stock.
         first: its first price, in US dollars.
         last: its last price.
-        change: of the last against the first; 1.0 is a doubling.
+        change: relative change from the first to the last price; 1.0 is a doubling.
         volatility: the standard deviation of its monthly returns.
         course: its price over time, as a row of bars.
     """
@@ -36,27 +36,27 @@ class Description(NamedTuple):
 
 
 class InvalidPricesError(ValueError):
-    """A table of prices has cells that it must not have.
+    """A table of prices has invalid cells.
 
     Attributes:
-        cells: one row per wrong cell: ``line`` in the file, ``column``, ``value``, ``problem``.
+        cells: one row per invalid cell: ``line`` in the file, ``column``, ``value``, ``problem``.
     """
 
     def __init__(self, cells: pd.DataFrame) -> None:
-        """Say in one sentence per cell what is wrong with it."""
+        """Build a message with a phrase for each cell."""
         self.cells = cells
         super().__init__("; ".join(_sentence(cell) for cell in cells.itertuples(index=False)))
 
 
 def read_prices(path: Path | None) -> pd.DataFrame:
-    """Read prices as they are; what they are worth, `validate` says.
+    """Read prices without validation; see `validate`.
 
     Args:
         path: a CSV file with the columns of a table of prices; None: the five technology stocks
             from 2000 to 2010 that come with the package vega-datasets.
 
     Raises:
-        FileNotFoundError: there is no such file.
+        FileNotFoundError: the file does not exist.
         ValueError: a column is missing.
     """
     if path is None:
@@ -75,7 +75,7 @@ def read_prices(path: Path | None) -> pd.DataFrame:
 
 
 def validate(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table if every cell is as it must be.
+    """Return the table if all cells are valid.
 
     Raises:
         InvalidPricesError: a cell is empty or unreadable, a price is not above zero, or a symbol
@@ -101,7 +101,7 @@ def symbols(table: pd.DataFrame) -> list[str]:
 
 
 def describe(table: pd.DataFrame, symbol: str) -> Description:
-    """Return what became of one symbol."""
+    """Return the statistics of one symbol."""
     series = table.loc[table["symbol"] == symbol].sort_values("date")["price"]
     return Description(
         symbol=symbol,
@@ -126,7 +126,7 @@ def returns_in(table: pd.DataFrame, month: pd.Timestamp) -> pd.DataFrame:
 
 
 def missing_months(table: pd.DataFrame) -> dict[str, list[str]]:
-    """Return, by symbol, the months between its first and its last price that have none."""
+    """Return, by symbol, the months without a price between its first and its last price."""
     gaps: dict[str, list[str]] = {}
     for symbol, dates in table.groupby("symbol")["date"]:
         expected = pd.date_range(dates.min(), dates.max(), freq="MS")
@@ -137,7 +137,7 @@ def missing_months(table: pd.DataFrame) -> dict[str, list[str]]:
 
 
 def _cells(failures: pd.DataFrame) -> pd.DataFrame:
-    """Turn pandera's failure cases into lines of the file: the header is line 1, row 0 line 2."""
+    """Return pandera's failure cases with lines of the file: the header is line 1, row 0 line 2."""
     found = failures.loc[failures["index"].notna()]
     return pd.DataFrame(
         {
@@ -151,10 +151,10 @@ def _cells(failures: pd.DataFrame) -> pd.DataFrame:
 
 def _problem(check: str) -> str:
     if check == "not_nullable":
-        return "is empty or can't be read"
+        return "is empty or not readable"
     if check.startswith("greater_than"):
         return "must be above zero"
-    return "stands there twice for one symbol and month"
+    return "is one of two rows for the same symbol and month"
 
 
 def _sentence(cell: tuple[int, str, str, str]) -> str:

@@ -1,4 +1,4 @@
-"""Jobs of a given shape, whose steps do next to nothing: what a step costs, and what fails once."""
+"""Jobs of a given shape with very short steps, and a job whose step is retried."""
 
 import time
 from collections.abc import Iterator
@@ -7,18 +7,18 @@ from typing import Any
 import dagster as dg
 
 LONGEST_SEQUENCE = 20
-"""Steps that the job `sequence` has; a run may take fewer."""
+"""Number of steps of the job `sequence`; a run can use fewer."""
 
 
 class Steps(dg.Config):
-    """How many steps, and how long each takes."""
+    """Number of steps, and duration of each."""
 
     steps: int = 5
     seconds: float = 0.0
 
 
-class Place(dg.Config):
-    """One step's place among them."""
+class Position(dg.Config):
+    """The position of a step."""
 
     number: int
     steps: int
@@ -26,8 +26,8 @@ class Place(dg.Config):
 
 
 @dg.op(ins={"previous": dg.In(dg.Nothing)}, out=dg.Out(dg.Nothing, is_required=False))
-def take_a_turn(config: Place) -> Iterator[dg.Output[None]]:
-    """Take this step's time; the last of them yields nothing, so that the rest is skipped."""
+def take_a_turn(config: Position) -> Iterator[dg.Output[None]]:
+    """Sleep; the last used step yields no output, which skips the rest."""
     time.sleep(config.seconds)
     print(f"step {config.number} of {config.steps}")
     if config.number < config.steps:
@@ -35,8 +35,8 @@ def take_a_turn(config: Place) -> Iterator[dg.Output[None]]:
 
 
 @dg.config_mapping
-def places(config: Steps) -> dict[str, Any]:
-    """Give each step its place."""
+def positions(config: Steps) -> dict[str, Any]:
+    """Return the configuration of each step."""
     return {
         f"step_{number}": {
             "config": {"number": number, "steps": config.steps, "seconds": config.seconds}
@@ -45,9 +45,9 @@ def places(config: Steps) -> dict[str, Any]:
     }
 
 
-@dg.graph(name="sequence", config=places)
+@dg.graph(name="sequence", config=positions)
 def one_after_the_other() -> None:
-    """Take turns."""
+    """Run steps one after the other."""
     previous = None
     for number in range(1, LONGEST_SEQUENCE + 1):
         turn = take_a_turn.alias(f"step_{number}")
@@ -62,14 +62,14 @@ def in_a_row() -> None:
 
 @dg.op(out=dg.DynamicOut(float))
 def fan_out(config: Steps) -> Iterator[dg.DynamicOutput[float]]:
-    """Make branches."""
+    """Yield an output for each branch."""
     for number in range(1, config.steps + 1):
         yield dg.DynamicOutput(config.seconds, mapping_key=str(number))
 
 
 @dg.op
 def branch(seconds: float) -> float:
-    """Take this branch's time."""
+    """Sleep."""
     time.sleep(seconds)
     return seconds
 
@@ -83,21 +83,23 @@ def fan_in(branches: list[float]) -> int:
 
 @dg.graph
 def side_by_side() -> None:
-    """Run steps side by side, and one that waits for all of them."""
+    """Run steps in parallel, and a step that waits for all of them."""
     fan_in(fan_out().map(branch).collect())
 
 
 class Failures(dg.Config):
-    """How often to fail."""
+    """Number of failed attempts."""
 
     failures: int = 1
 
 
 @dg.op(retry_policy=dg.RetryPolicy(max_retries=3, delay=1))
 def retry_then_succeed(context: dg.OpExecutionContext, config: Failures) -> int:
-    """Fail at first, and succeed when that was often enough."""
+    """Fail a number of times, then succeed."""
     if context.retry_number < config.failures:
-        raise RuntimeError(f"attempt {context.retry_number + 1} fails because it was told to")
+        raise RuntimeError(
+            f"Attempt {context.retry_number + 1} fails: failures is {config.failures}."
+        )
     return context.retry_number
 
 
@@ -107,7 +109,7 @@ def with_retries() -> None:
     retry_then_succeed()
 
 
-# A graph's name must not be that of an op or a graph inside it; a job's may.
+# A graph cannot have the name of an op or a graph inside it; a job can.
 jobs = [
     in_a_row.to_job(name="sequence"),
     side_by_side.to_job(name="fan_out"),

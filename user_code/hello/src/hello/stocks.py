@@ -17,27 +17,27 @@ DROP_DIRECTORY = "HELLO_DROP_DIRECTORY"
 
 
 class PricesSource(dg.Config):
-    """Where the prices come from."""
+    """The source of the prices."""
 
     path: str | None = None
-    """A CSV file with the columns symbol, date and price; absent: those of vega-datasets."""
+    """A CSV file with the columns symbol, date and price; absent: the prices of vega-datasets."""
 
 
 @dg.op
 def load_prices(config: PricesSource) -> pd.DataFrame:
-    """Read the prices as they are."""
+    """Read the prices, unvalidated."""
     return logic.read_prices(Path(config.path) if config.path else None)
 
 
 @dg.op
 def validate_prices(loaded: pd.DataFrame) -> pd.DataFrame:
-    """Let the prices pass if each cell is as it must be, else name those that are not."""
+    """Return the prices if all cells are valid; fail with the invalid cells otherwise."""
     return _validated(loaded)
 
 
 @dg.op(out=dg.DynamicOut(str))
 def each_symbol(prices: pd.DataFrame) -> Iterator[dg.DynamicOutput[str]]:
-    """Make a branch for each symbol."""
+    """Yield an output for each symbol."""
     for symbol in logic.symbols(prices):
         yield dg.DynamicOutput(symbol, mapping_key=symbol)
 
@@ -46,7 +46,7 @@ def each_symbol(prices: pd.DataFrame) -> Iterator[dg.DynamicOutput[str]]:
 def describe_symbol(
     context: dg.OpExecutionContext, symbol: str, prices: pd.DataFrame
 ) -> logic.Description:
-    """Compute what became of one symbol."""
+    """Compute the statistics of one symbol."""
     description = logic.describe(prices, symbol)
     context.add_output_metadata(description._asdict())
     return description
@@ -56,7 +56,7 @@ def describe_symbol(
 def summarise(
     context: dg.OpExecutionContext, descriptions: list[logic.Description]
 ) -> pd.DataFrame:
-    """Gather the branches into one table, to be seen in the run's page."""
+    """Collect the branches into one table, which the run shows in the Dagster UI."""
     summary = pd.DataFrame(descriptions).sort_values("change", ascending=False)
     context.add_output_metadata({"summary": dg.MetadataValue.md(_markdown(summary))})
     return summary
@@ -64,18 +64,18 @@ def summarise(
 
 @dg.graph
 def summarise_prices() -> None:
-    """Load, validate, describe each symbol on its own, gather."""
+    """Load, validate, describe each symbol in its own step, collect."""
     prices = validate_prices(load_prices())
     summarise(each_symbol(prices).map(lambda symbol: describe_symbol(symbol, prices)).collect())
 
 
 stocks = summarise_prices.to_job(
-    name="stocks", description="What became of five technology stocks from 2000 to 2010."
+    name="stocks", description="Statistics of five technology stocks from 2000 to 2010."
 )
 
 stocks_with_a_gap = summarise_prices.to_job(
     name="stocks_with_a_gap",
-    description="The same on a file with an empty price: it fails and names the line.",
+    description="The same with a file that has an empty price: fails and names the line.",
     config=dg.RunConfig(ops={"load_prices": PricesSource(path=str(PRICES_WITH_A_GAP))}),
 )
 
@@ -90,16 +90,16 @@ every_working_day = dg.ScheduleDefinition(
     default_status=dg.DefaultSensorStatus.RUNNING,
 )
 def dropped_files() -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Summarise each file of prices that is put into the folder, and again when it changes."""
+    """Run `stocks` for each file of prices in the folder, and again when it changes."""
     folder = Path(os.environ.get(DROP_DIRECTORY, "drop"))
     if not folder.is_dir():
-        yield dg.SkipReason(f"There is no folder {folder}; {DROP_DIRECTORY} names it.")
+        yield dg.SkipReason(f"The folder {folder} does not exist; it is set by {DROP_DIRECTORY}.")
         return
     files = sorted(folder.glob("[!.]*.csv"))
     if not files:
-        yield dg.SkipReason(f"No .csv file is in {folder}.")
+        yield dg.SkipReason(f"There is no .csv file in {folder}.")
     for file in files:
-        # The content, not the time: a mounted volume may be written anew with nothing changed.
+        # The content, not the time: a mounted volume may be rewritten without a change.
         content = sha256(file.read_bytes()).hexdigest()
         yield dg.RunRequest(
             run_key=f"{file.name}:{content}",
@@ -127,13 +127,13 @@ def no_month_is_missing(prices: pd.DataFrame) -> dg.AssetCheckResult:
 @dg.asset(
     group_name="stocks",
     kinds={"pandas"},
-    # The last month with a following one to compare with is February 2010.
+    # February 2010 is the last month that is followed by another one.
     partitions_def=dg.MonthlyPartitionsDefinition(start_date="2000-01-01", end_date="2010-03-01"),
 )
 def monthly_returns(
     context: dg.AssetExecutionContext, prices: pd.DataFrame
 ) -> dg.MaterializeResult[pd.DataFrame]:
-    """What each stock gained in one month."""
+    """The return of each stock in one month."""
     returns = logic.returns_in(prices, pd.Timestamp(context.partition_key))
     return dg.MaterializeResult(
         value=returns, metadata={"returns": dg.MetadataValue.md(_markdown(returns))}
@@ -141,19 +141,19 @@ def monthly_returns(
 
 
 def _validated(table: pd.DataFrame) -> pd.DataFrame:
-    """Validate; a failure shows the wrong cells as a table and is not worth a retry."""
+    """Validate; a failure has the invalid cells as a table and is not retried."""
     try:
         return logic.validate(table)
     except logic.InvalidPricesError as error:
         raise dg.Failure(
-            description=f"The prices can't be used: {error}. Correct the file and run again.",
+            description=f"The prices are invalid: {error}. Fix the file and run the job again.",
             metadata={"cells": dg.MetadataValue.md(_markdown(error.cells))},
             allow_retries=False,
         ) from error
 
 
 def _markdown(table: pd.DataFrame) -> str:
-    """A table in Markdown, numbers with two decimals."""
+    """Return a table in Markdown, numbers with two decimals."""
     rows = [
         [f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in row]
         for row in table.itertuples(index=False)

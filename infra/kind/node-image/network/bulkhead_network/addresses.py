@@ -1,7 +1,7 @@
 """Sets of IPv4 addresses as ranges of integers.
 
 A range is `(first, last)`, both included. Plain integers and not `ipaddress` objects, because a
-policy may name thousands of addresses, which are merged anew at every change.
+policy may name thousands of addresses, which are merged again at every change.
 """
 
 import ipaddress
@@ -21,7 +21,7 @@ def address(text: str) -> int | None:
     """Return the number of an IPv4 address, or None for an IPv6 address.
 
     Raises:
-        ValueError: the text is no address.
+        ValueError: the text is not a valid address.
     """
     parsed = ipaddress.ip_address(_without_leading_zeros(text))
     return int(parsed) if isinstance(parsed, ipaddress.IPv4Address) else None
@@ -33,7 +33,7 @@ def block(cidr: str) -> Range | None:
     Bits that are set beyond the prefix, which the API server lets through, are ignored.
 
     Raises:
-        ValueError: the text is no network.
+        ValueError: the text is not a valid network.
     """
     network = ipaddress.ip_network(_without_leading_zeros(cidr), strict=False)
     if not isinstance(network, ipaddress.IPv4Network):
@@ -85,6 +85,6 @@ def show_range(numbers: Range) -> str:
 
 
 def _without_leading_zeros(text: str) -> str:
-    # The API server takes 010.0.0.0/8 for 10.0.0.0/8; `ipaddress` refuses it. Whoever may write
-    # a policy must not be able to stop the agent.
+    # The API server takes 010.0.0.0/8 for 10.0.0.0/8; `ipaddress` refuses it. A policy
+    # must not be able to stop the agent.
     return text if ":" in text else re.sub(r"\b0+(?=\d)", "", text)

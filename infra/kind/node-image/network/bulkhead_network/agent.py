@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 0.025
 SETTLE_PER_WORK = 2.0
 
-# Everything is checked and put right this often even if nothing changed, in case somebody
-# else flushed the rules or removed a route.
+# All rules and routes are restored this often even if nothing changed, in case another program
+# flushed the rules or removed a route.
 REPAIR_SECONDS = 60.0
 RETRY_SECONDS = 1.0
 
@@ -58,7 +58,7 @@ class Agent:
         return self._problem
 
     def run(self) -> None:
-        """Work for ever. What fails is logged and tried again; rules in force stay in force."""
+        """Work without end. Errors are logged and the work is retried; rules stay in force."""
         work_seconds = 0.0
         wait_seconds = REPAIR_SECONDS
         while True:
@@ -70,7 +70,7 @@ class Agent:
                 self._problem = self._work(repair=not is_changed)
             except (HostError, OSError, LookupError, ValueError) as error:
                 self._problem = f"{type(error).__name__}: {error}"
-                log.warning("trying again in %.0f s: %s", RETRY_SECONDS, self._problem)
+                log.warning("retrying in %.0f s: %s", RETRY_SECONDS, self._problem)
             work_seconds = time.monotonic() - started
             wait_seconds = RETRY_SECONDS if self._problem else REPAIR_SECONDS
 

@@ -1,8 +1,8 @@
-"""What the CNI plugin asks: may this pod start, that is, do its walls stand?
+"""Answers the CNI plugin's request for a new pod, once the pod's walls are in force.
 
-The plugin sends a line with CNI_ARGS and then the configuration that it was given, and ends its
-side. The answer is a line, `ok` or `error`, and then what the plugin has to print: the result of
-the plugins before it, or an error as CNI words it.
+The plugin sends a line with CNI_ARGS and then its configuration, and closes its side. The answer is
+a line, `ok` or `error`, and then the plugin's output: the result of the plugins before it, or an
+error in CNI's format.
 """
 
 import json
@@ -14,14 +14,14 @@ from bulkhead_network import addresses
 from bulkhead_network.cluster import Cluster
 
 # Long enough for the pod to arrive by the agent's own watch while the API server is slow.
-PATIENCE_SECONDS = 10.0
+TIMEOUT_SECONDS = 10.0
 
-# Of the CNI specification: 7 is a configuration that cannot work, 11 is to be tried again later.
+# Of the CNI specification: 7 is an invalid configuration, after 11 the runtime retries later.
 INVALID, TRY_AGAIN = 7, 11
 
 
 class AnnouncementServer(socketserver.ThreadingUnixStreamServer):
-    """Hears of pods that are about to start, on a Unix socket for root alone."""
+    """Receives announcements of new pods, on a Unix socket for root only."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -45,8 +45,8 @@ class _Handler(socketserver.StreamRequestHandler):
         self.wfile.write(answer.encode())
 
 
-def answer_announcement(request: str, cluster: Cluster, patience: float = PATIENCE_SECONDS) -> str:
-    """Wait up to `patience` seconds for the walls of the announced pod; return the answer."""
+def answer_announcement(request: str, cluster: Cluster, timeout: float = TIMEOUT_SECONDS) -> str:
+    """Wait up to `timeout` seconds for the walls of the announced pod; return the answer."""
     cni_args, _, config = request.partition("\n")
     try:
         uid = dict(entry.split("=", 1) for entry in cni_args.split(";"))["K8S_POD_UID"]
@@ -58,12 +58,12 @@ def answer_announcement(request: str, cluster: Cluster, patience: float = PATIEN
             f"{type(error).__name__} {error} in CNI_ARGS {cni_args!r} and configuration {config}"
         )
         return _error(INVALID, "no pod with an IPv4 address was announced", reason)
-    if cluster.announce(uid, address, patience):
+    if cluster.announce(uid, address, timeout):
         return f"ok\n{json.dumps(result)}\n"
     return _error(
         TRY_AGAIN,
         "the network policies of the pod are not in force",
-        f"pod {uid} at {addresses.show_address(address)}, after {patience:g} s: "
+        f"pod {uid} at {addresses.show_address(address)}, after {timeout:g} s: "
         "see the log of the bulkhead-network pod of this node",
     )
 

@@ -1,8 +1,8 @@
-"""Following objects of the Kubernetes API: list them once, then watch, whatever happens.
+"""Following objects of the Kubernetes API: list them once, then watch, through all errors.
 
 Each kind of object has a thread and a connection of its own. A watch that breaks is resumed at
 the version it had reached; only where the API server no longer has that version (410) are the
-objects listed anew.
+objects listed again.
 """
 
 import http.client
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 PAGE_SIZE = 500
 WATCH_SECONDS = 300
 REQUEST_TIMEOUT = 30.0
-# Somewhat longer than a watch lasts, so that the server is the one to end it. A server that is
-# gone without a word is noticed far earlier, by TCP keep-alive: 15 s idle + 3 probes at 5 s.
+# Somewhat longer than a watch lasts, so that the server is the one to end it. A server that
+# disappears is noticed far earlier, by TCP keep-alive: 15 s idle + 3 probes at 5 s.
 WATCH_TIMEOUT = WATCH_SECONDS + 30.0
 KEEPALIVE_IDLE, KEEPALIVE_INTERVAL, KEEPALIVE_PROBES = 15, 5, 3
 
@@ -36,16 +36,16 @@ LONGEST_PAUSE = 5.0
 
 
 class ApiError(Exception):
-    """The API server refused a request or sent something unreadable."""
+    """The API server rejected a request, or its answer is invalid."""
 
 
 class GoneError(ApiError):
-    """The API server no longer has the version asked for: list again."""
+    """The API server no longer has the requested version: list again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApiServer:
-    """Where the API server is and how to prove who asks. `tls` None is plain HTTP, for tests."""
+    """Address and credentials for the API server. `tls` None is plain HTTP, for tests."""
 
     host: str
     port: int
@@ -71,7 +71,7 @@ class ApiServer:
         return connection
 
     def headers(self) -> dict[str, str]:
-        """Return the headers of a request. The token is read anew: kubelet renews it hourly."""
+        """Return the headers of a request; the token is read each time: kubelet renews it."""
         return {
             "Accept": "application/json",
             "Authorization": f"Bearer {self.token_file.read_text().strip()}",
@@ -83,7 +83,7 @@ class Follower:
     """Keeps a sink equal to one collection of the API, such as `/api/v1/pods`."""
 
     def __init__(self, server: ApiServer, path: str, sink: Sink) -> None:
-        """Prepare; nothing is asked before `run`."""
+        """Prepare; no request is sent before `run`."""
         self._server = server
         self._path = path
         self._sink = sink
@@ -92,7 +92,7 @@ class Follower:
         self._pause = FIRST_PAUSE
 
     def run(self) -> None:
-        """Follow for ever: no error ends it, each is logged and followed by a growing pause."""
+        """Follow without end; each error is logged and followed by a growing pause."""
         while True:
             try:
                 self._follow_once()

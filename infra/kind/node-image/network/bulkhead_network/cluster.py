@@ -148,7 +148,7 @@ class Cluster:
             return self._changed.wait_for(lambda: (uid, address) in self._in_force, timeout)
 
     def set_in_force(self, snapshot: Snapshot) -> None:
-        """Tell those who wait that the walls of this snapshot are in force."""
+        """Record that the walls of this snapshot are in force, and wake the waiting threads."""
         in_force = frozenset(
             (pod.uid, address) for address, pod in snapshot.pods.items() if pod.node == self._node
         )

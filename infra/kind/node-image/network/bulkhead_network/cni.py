@@ -14,7 +14,7 @@ def render_config(pod_cidr: str, mtu: int, socket: Path) -> str:
     """Return the configuration for pods of this range.
 
     `ptp` and not `bridge`: a packet between two pods of a node must pass the node's forward hook,
-    where the walls are. `socket` is where the agent hears of new pods.
+    where the walls are. `socket` is where the agent receives announcements of new pods.
     """
     ptp = {
         "type": "ptp",

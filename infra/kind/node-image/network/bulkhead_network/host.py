@@ -8,7 +8,7 @@ TIMEOUT = 30.0
 
 
 class HostError(Exception):
-    """A command failed; the text says which one and what it complained about."""
+    """A command failed; the text has the command and its error output."""
 
 
 class Host:

@@ -1,6 +1,6 @@
 """From policies to walls: who may reach which pod of this node, in addresses and ports.
 
-A pure function of what the cluster looks like now. Its result knows nothing of selectors any more
+A pure function of the state of the cluster. Its result knows nothing of selectors any more
 and nothing yet of nftables.
 """
 

@@ -1,4 +1,4 @@
-"""What kubelet asks: is the network of this node as the cluster wants it?
+"""The readiness probe of the agent: is the network of this node up to date?
 
 `GET http://127.0.0.1:10271/readyz` answers 200 once walls are in force and the latest change was
 taken over, and 503 with the reason otherwise.
@@ -13,7 +13,7 @@ ADDRESS = ("127.0.0.1", 10271)
 
 
 class ReadyServer(ThreadingHTTPServer):
-    """Tells whether the agent is ready."""
+    """Serves the readiness of the agent."""
 
     daemon_threads = True
 
@@ -49,4 +49,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - name of the base
-        """Log nothing: kubelet asks every few seconds."""
+        """Log nothing: kubelet probes every few seconds."""

@@ -11,7 +11,7 @@ How a packet is judged:
 - What a node sends to its own pods passes the output hook, where there are no rules; what a pod
   sends to its own node passes the input hook, where its egress policies hold as for other nodes.
 - A map leads from the pod's address to its profile, one for each combination of policies in use,
-  so that a packet costs a few lookups whatever the number of pods and policies.
+  so that a packet costs a few lookups with any number of pods and policies.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""A small API server for one collection, over real HTTP, that misbehaves as told."""
+"""A small API server for one collection, over real HTTP, with errors on demand."""
 
 import json
 import queue
@@ -14,7 +14,7 @@ END, CUT = "end", "cut"
 
 
 class FakeApi(ThreadingHTTPServer):
-    """Lists `objects` at `version`, then sends what is put into `events` to whoever watches."""
+    """Lists `objects` at `version`, then sends the contents of `events` to watching clients."""
 
     daemon_threads = True
     block_on_close = False
@@ -31,7 +31,7 @@ class FakeApi(ThreadingHTTPServer):
         self.watched_from: list[str] = []
         self.connections = 0
         self.tokens: list[str | None] = []
-        self.asked = threading.Condition()
+        self.changed = threading.Condition()
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def get_request(self) -> Any:
@@ -52,8 +52,8 @@ class FakeApi(ThreadingHTTPServer):
 
     def wait_for_watches(self, count: int) -> None:
         """Wait until a client has watched this often."""
-        with self.asked:
-            assert self.asked.wait_for(lambda: len(self.watched_from) >= count, 10), (
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.watched_from) >= count, 10), (
                 f"{len(self.watched_from)} watches, expected {count}"
             )
 
@@ -84,9 +84,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        with api.asked:
+        with api.changed:
             api.watched_from.append(version)
-            api.asked.notify_all()
+            api.changed.notify_all()
         while True:
             event = api.events.get()
             if event == END:

@@ -1,11 +1,11 @@
-"""A small node made of network namespaces: pods on veth pairs, as the ptp plugin makes them."""
+"""A small node of network namespaces, with pods on veth pairs, as the ptp plugin makes them."""
 
 import ctypes
 import os
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -15,11 +15,11 @@ _CLONE_NEWNET = 0x40000000
 
 # On one machine a packet that is let through takes well under a millisecond. Also shorter than
 # the second after which TCP sends again, so that each try is judged by one set of rules.
-PATIENCE = 0.15
+TIMEOUT = 0.15
 
 
 def run(*command: str, text: str = "") -> None:
-    """Run a command; its complaint is the error."""
+    """Run a command; its error output is the error."""
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
 
@@ -37,7 +37,7 @@ class Node:
         run("ip", "netns", "exec", name, "sysctl", "-qw", "net.ipv4.ip_forward=1")
 
     def add_pod(self, ip: str, interface: str) -> None:
-        """Add a pod, or whatever else has an address, at a node's interface of that name."""
+        """Add a pod, or another host, at a node's interface of that name."""
         pod = f"{self.name}-{len(self._pods)}"
         self._pods[ip] = pod
         run("ip", "netns", "add", pod)
@@ -51,7 +51,7 @@ class Node:
         run("ip", "-n", self.name, "link", "set", interface, "up")
         run("ip", "-n", self.name, "route", "add", f"{ip}/32", "dev", interface)
         run("ip", "-n", pod, "address", "add", f"{ip}/32", "dev", "eth0")
-        # A link-local address is usable at once, without asking around whether it is taken.
+        # A link-local address is usable at once, without duplicate address detection.
         run("ip", "netns", "exec", pod, "sysctl", "-qw", "net.ipv6.conf.eth0.accept_dad=0")
         run("ip", "-n", pod, "link", "set", "eth0", "up")
         run("ip", "-n", pod, "link", "set", "lo", "up")
@@ -79,7 +79,7 @@ class Node:
     def connect(self, source: str, target: str, port: int) -> socket.socket | None:
         """Open a connection from a pod (or the node, at its gateway address); None if it fails."""
         client = self._socket(source, socket.SOCK_STREAM)
-        client.settimeout(PATIENCE)
+        client.settimeout(TIMEOUT)
         try:
             client.connect((target, port))
         except OSError:
@@ -90,7 +90,7 @@ class Node:
     def reaches(self, source: str, target: str, port: int = 80) -> bool:
         """Say whether a connection is answered."""
         client = self.connect(source, target, port)
-        return client is not None and bool(ask(client))
+        return client is not None and bool(request(client))
 
     def reaches_by_udp(self, source: str, target: str, port: int) -> bool:
         """Say whether a datagram is answered."""
@@ -103,7 +103,7 @@ class Node:
     def datagrams(self, source: str) -> socket.socket:
         """Return a socket of a pod to send datagrams from."""
         client = self._socket(source, socket.SOCK_DGRAM)
-        client.settimeout(PATIENCE)
+        client.settimeout(TIMEOUT)
         return client
 
     def reaches_by_link_local(self, source: str, interface: str, port: int) -> bool:
@@ -115,7 +115,7 @@ class Node:
         first = int(mac[:2], 16) ^ 2
         host = f"fe80::{first:02x}{mac[2:4]}:{mac[4:6]}ff:fe{mac[6:8]}:{mac[8:]}"
         client = self._socket(source, socket.SOCK_STREAM, socket.AF_INET6)
-        client.settimeout(PATIENCE)
+        client.settimeout(TIMEOUT)
         with self._inside(source):
             scope = socket.if_nametoindex("eth0")
         try:
@@ -151,7 +151,7 @@ class Node:
         return opened
 
     @contextmanager
-    def _inside(self, ip: str) -> Iterator[None]:
+    def _inside(self, ip: str) -> Generator[None, None, None]:
         # A socket stays in the namespace that the thread was in when it was made.
         name = self.name if ip == GATEWAY else self._pods[ip]
         home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
@@ -165,7 +165,7 @@ class Node:
             os.close(home)
 
 
-def ask(client: socket.socket) -> str:
+def request(client: socket.socket) -> str:
     """Send a line on a connection; return the answer, or nothing if none came."""
     try:
         client.sendall(b"\n")

@@ -1,4 +1,4 @@
-"""The agent's loop, with `nft` and `ip` replaced by what they were asked."""
+"""The agent's loop, with fakes of `nft` and `ip`."""
 
 import threading
 import time
@@ -38,17 +38,17 @@ THERE = raw_node("there", "10.244.0.0/24", "10.89.0.2")
 
 
 class FakeHost(Host):
-    """Remembers what would be done to the node."""
+    """Records what would be done to the node."""
 
     def __init__(self) -> None:
         self.transactions: list[str] = []
         self.routes: dict[str, str] = {}
         self.is_broken = False
-        self.asked = threading.Condition()
+        self.changed = threading.Condition()
 
     def apply_ruleset(self, transaction: str) -> None:
-        with self.asked:
-            self.asked.notify_all()
+        with self.changed:
+            self.changed.notify_all()
             if self.is_broken:
                 raise HostError("nft -f -: out of order")
             self.transactions.append(transaction)
@@ -68,8 +68,8 @@ class FakeHost(Host):
         return [{"dst": cidr, "gateway": gateway} for cidr, gateway in self.routes.items()]
 
     def wait_for(self, condition: Callable[[], object], what: str) -> None:
-        with self.asked:
-            assert self.asked.wait_for(condition, 10), what
+        with self.changed:
+            assert self.changed.wait_for(condition, 10), what
 
 
 @pytest.fixture
@@ -178,8 +178,8 @@ def test_rules_that_were_refused_are_tried_again(
 def test_a_node_without_a_pod_range_says_so(agent: Agent, cluster: Cluster, host: FakeHost) -> None:
     fill(cluster)
     cluster.nodes.replace([raw_node("here", None, "10.89.0.3")])
-    with host.asked:
-        host.asked.wait_for(lambda: "node here has no" in (agent.problem() or ""), 0.5)
+    with host.changed:
+        host.changed.wait_for(lambda: "node here has no" in (agent.problem() or ""), 0.5)
     assert "node here has no IPv4 pod range" in (agent.problem() or "")
 
 
@@ -196,21 +196,21 @@ def test_routes_follow_the_nodes(host: FakeHost) -> None:
 
 @pytest.fixture
 def problems() -> Iterator[tuple[list[str | None], str]]:
-    said: list[str | None] = ["not listed yet"]
-    server = ReadyServer(lambda: said[-1], ("127.0.0.1", 0))
+    reported: list[str | None] = ["not listed yet"]
+    server = ReadyServer(lambda: reported[-1], ("127.0.0.1", 0))
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield said, f"http://127.0.0.1:{server.server_port}/readyz"
+    yield reported, f"http://127.0.0.1:{server.server_port}/readyz"
     server.shutdown()
     server.server_close()
 
 
-def test_readyz_tells_the_problem_and_then_that_there_is_none(
+def test_readyz_reports_the_problem_and_then_that_there_is_none(
     problems: tuple[list[str | None], str],
 ) -> None:
-    said, url = problems
+    reported, url = problems
     with pytest.raises(HTTPError, match="503") as refusal:
         urllib.request.urlopen(url)
     assert refusal.value.read() == b"not listed yet\n"
-    said.append(None)
+    reported.append(None)
     with urllib.request.urlopen(url) as answer:
         assert answer.read() == b"ok\n"

@@ -44,8 +44,9 @@ def socket(tmp_path: Path, cluster: Cluster) -> Iterator[Path]:
 
 
 def plug_in(socket: Path, command: str, cni_args: str = CNI_ARGS) -> tuple[int, Json]:
-    if not shutil.which("socat"):
-        pytest.skip("socat, which the plugin needs, is not installed: apt-get install socat")
+    assert shutil.which("socat"), (
+        "socat, which the plugin calls, is missing: run `sudo make packages`"
+    )
     done = subprocess.run(
         ["sh", str(PLUGIN_SOURCE)],
         input=configuration(socket),
@@ -57,7 +58,9 @@ def plug_in(socket: Path, command: str, cni_args: str = CNI_ARGS) -> tuple[int, 
     return done.returncode, json.loads(done.stdout or "{}")
 
 
-def test_the_plugin_lets_a_pod_start_once_its_walls_stand(socket: Path, cluster: Cluster) -> None:
+def test_the_plugin_lets_a_pod_start_once_its_walls_are_in_force(
+    socket: Path, cluster: Cluster
+) -> None:
     def enforce() -> None:
         cluster.snapshot()
         cluster.wait_for_change(10)
@@ -92,7 +95,7 @@ def test_the_plugin_hands_an_error_on(socket: Path) -> None:
 
 @pytest.mark.parametrize("command", ["DEL", "CHECK"])
 def test_the_plugin_has_nothing_to_undo_or_check(tmp_path: Path, command: str) -> None:
-    assert plug_in(tmp_path / "nobody.sock", command) == (0, {})
+    assert plug_in(tmp_path / "missing.sock", command) == (0, {})
 
 
 def test_the_plugin_knows_the_version_of_the_configuration(tmp_path: Path) -> None:
@@ -101,7 +104,7 @@ def test_the_plugin_knows_the_version_of_the_configuration(tmp_path: Path) -> No
 
 
 def test_a_pod_is_refused_when_its_walls_do_not_come(tmp_path: Path, cluster: Cluster) -> None:
-    answer = answer_announcement(f"{CNI_ARGS}\n{configuration(tmp_path)}", cluster, patience=0.01)
+    answer = answer_announcement(f"{CNI_ARGS}\n{configuration(tmp_path)}", cluster, timeout=0.01)
     status, _, text = answer.partition("\n")
     assert status == "error"
     assert json.loads(text)["code"] == 11

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,14 +15,14 @@ from bulkhead_network.model import Json
 
 
 class Names:
-    """A sink that knows the names of what it holds and how often it was filled anew."""
+    """A sink that holds the names of its objects and how often they were listed."""
 
     def __init__(self) -> None:
         self.held: set[str] = set()
         self.fillings = 0
         self.changed = threading.Condition()
 
-    def replace(self, objects: "Iterator[Json]") -> None:
+    def replace(self, objects: Iterable[Json]) -> None:
         self._change(lambda: {obj["metadata"]["name"] for obj in objects})
         self.fillings += 1
 
@@ -104,7 +104,7 @@ def test_a_watch_that_ends_is_resumed_without_listing_again(
 
 
 def test_bookmarks_move_the_place_to_resume_at(followed: FakeApi) -> None:
-    bookmark = {"metadata": {}}
+    bookmark: Json = {"metadata": {}}
     followed.send("BOOKMARK", bookmark, version=42)
     followed.events.put(END)
     followed.wait_for_watches(2)
@@ -137,7 +137,7 @@ def test_lists_again_when_a_watch_cannot_be_resumed(followed: FakeApi, names: Na
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
-def test_a_refusal_is_tried_again(
+def test_a_rejected_request_is_retried(
     server: FakeApi, names: Names, tmp_path: Path, status: int
 ) -> None:
     server.refusals = [status, status]
@@ -146,7 +146,7 @@ def test_a_refusal_is_tried_again(
 
 
 def test_an_api_server_that_is_away_is_waited_for(followed: FakeApi, names: Names) -> None:
-    """What a restart of the API server looks like: nobody listens, then another process does."""
+    """As at a restart of the API server: no process listens, then another one does."""
     followed.send("ADDED", raw_namespace("c"), version=7)
     names.wait_for("a", "b", "c")
     followed.shutdown()

@@ -1,4 +1,4 @@
-"""What policies mean, asked of the walls before they become rules.
+"""The meaning of policies, as walls, before they become rules.
 
 The cluster of these tests: `web` and `db` in team-a on this node, `other` in team-b (labelled
 tier=data) on another one, `far` in team-c without labels.
@@ -79,7 +79,7 @@ def targets(found: Walls, source: str = WEB) -> set[str]:
     return {target for target in everybody if is_open(found, source, target)}
 
 
-def test_without_policies_nobody_is_isolated() -> None:
+def test_without_policies_no_pod_is_isolated() -> None:
     found = walls()
     assert not found.ingress.isolated
     assert not found.egress.isolated
@@ -108,15 +108,18 @@ def test_pods_of_other_nodes_have_their_walls_there() -> None:
     ).ingress.isolated
 
 
+ISOLATED_WAYS: list[tuple[Json, str]] = [
+    ({}, "ingress"),
+    ({"ingress": []}, "ingress"),
+    ({"egress": []}, "ingress"),
+    ({"egress": [{}]}, "ingress egress"),
+    ({"policyTypes": ["Egress"], "ingress": [{}]}, "egress"),
+]
+
+
 @pytest.mark.parametrize(
     ("spec", "isolated_ways"),
-    [
-        ({}, "ingress"),
-        ({"ingress": []}, "ingress"),
-        ({"egress": []}, "ingress"),
-        ({"egress": [{}]}, "ingress egress"),
-        ({"policyTypes": ["Egress"], "ingress": [{}]}, "egress"),
-    ],
+    ISOLATED_WAYS,
 )
 def test_policy_types_default_to_what_the_rules_are_about(spec: Json, isolated_ways: str) -> None:
     found = walls(p={**EVERY_POD, **spec})
@@ -124,64 +127,70 @@ def test_policy_types_default_to_what_the_rules_are_about(spec: Json, isolated_w
     assert [way for way, isolated in ways.items() if isolated] == isolated_ways.split()
 
 
+PEERS: list[tuple[list[Json], set[str]]] = [
+    ([], {DB, OTHER, FAR, OUTSIDE}),
+    ([{"podSelector": {}}], {DB}),
+    ([{"podSelector": {"matchLabels": {"app": "none"}}}], set()),
+    ([{"namespaceSelector": {}}], {DB, OTHER, FAR}),
+    ([{"namespaceSelector": {"matchLabels": {"tier": "data"}}}], {OTHER}),
+    (
+        [
+            {
+                "namespaceSelector": {
+                    "matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]
+                }
+            }
+        ],
+        {DB, FAR},
+    ),
+    ([{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "web"}}}], {OTHER}),
+    (
+        [
+            {"podSelector": {"matchLabels": {"app": "db"}}},
+            {"namespaceSelector": {"matchLabels": {"tier": "data"}}},
+        ],
+        {DB, OTHER},
+    ),
+    ([{"ipBlock": {"cidr": "0.0.0.0/0"}}], {DB, OTHER, FAR, OUTSIDE}),
+    ([{"ipBlock": {"cidr": "192.0.2.0/24"}}], {OUTSIDE}),
+    ([{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.244.0.0/16"]}}], {OUTSIDE}),
+    ([{"ipBlock": {"cidr": "10.244.0.0/16", "except": [f"{OTHER}/31"]}}], {DB}),
+    ([{"ipBlock": {"cidr": "::/0"}}], set()),
+    (
+        [
+            {"ipBlock": {"cidr": "10.244.0.0/16", "except": ["10.244.1.0/24"]}},
+            {"podSelector": {}},
+        ],
+        {DB, OTHER, FAR},
+    ),
+]
+
+
 @pytest.mark.parametrize(
     ("peers", "expected"),
-    [
-        ([], {DB, OTHER, FAR, OUTSIDE}),
-        ([{"podSelector": {}}], {DB}),
-        ([{"podSelector": {"matchLabels": {"app": "none"}}}], set()),
-        ([{"namespaceSelector": {}}], {DB, OTHER, FAR}),
-        ([{"namespaceSelector": {"matchLabels": {"tier": "data"}}}], {OTHER}),
-        (
-            [
-                {
-                    "namespaceSelector": {
-                        "matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]
-                    }
-                }
-            ],
-            {DB, FAR},
-        ),
-        ([{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "web"}}}], {OTHER}),
-        (
-            [
-                {"podSelector": {"matchLabels": {"app": "db"}}},
-                {"namespaceSelector": {"matchLabels": {"tier": "data"}}},
-            ],
-            {DB, OTHER},
-        ),
-        ([{"ipBlock": {"cidr": "0.0.0.0/0"}}], {DB, OTHER, FAR, OUTSIDE}),
-        ([{"ipBlock": {"cidr": "192.0.2.0/24"}}], {OUTSIDE}),
-        ([{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.244.0.0/16"]}}], {OUTSIDE}),
-        ([{"ipBlock": {"cidr": "10.244.0.0/16", "except": [f"{OTHER}/31"]}}], {DB}),
-        ([{"ipBlock": {"cidr": "::/0"}}], set()),
-        (
-            [
-                {"ipBlock": {"cidr": "10.244.0.0/16", "except": ["10.244.1.0/24"]}},
-                {"podSelector": {}},
-            ],
-            {DB, OTHER, FAR},
-        ),
-    ],
+    PEERS,
 )
 def test_peers_mean_the_same_in_both_directions(peers: list[Json], expected: set[str]) -> None:
     assert sources(ingress({"from": peers})) == expected
     assert targets(egress({"to": peers})) == expected
 
 
+PORTS: list[tuple[list[Json], set[tuple[str, int]]]] = [
+    ([{"port": 80}], {("TCP", 80)}),
+    ([{"port": 53, "protocol": "UDP"}], {("UDP", 53)}),
+    ([{"port": 53, "protocol": "UDP"}, {"port": 53}], {("UDP", 53), ("TCP", 53)}),
+    ([{"port": 79, "endPort": 81}], {("TCP", 80)}),
+    ([{"protocol": "SCTP"}], {("SCTP", 80), ("SCTP", 53), ("SCTP", 8080)}),
+    ([{"port": "http"}], {("TCP", 8080)}),
+    ([{"port": "http", "protocol": "UDP"}], set()),
+    ([{"port": "unknown"}], set()),
+    ([{"port": "http"}, {"port": 80}], {("TCP", 80), ("TCP", 8080)}),
+]
+
+
 @pytest.mark.parametrize(
     ("ports", "opened"),
-    [
-        ([{"port": 80}], {("TCP", 80)}),
-        ([{"port": 53, "protocol": "UDP"}], {("UDP", 53)}),
-        ([{"port": 53, "protocol": "UDP"}, {"port": 53}], {("UDP", 53), ("TCP", 53)}),
-        ([{"port": 79, "endPort": 81}], {("TCP", 80)}),
-        ([{"protocol": "SCTP"}], {("SCTP", 80), ("SCTP", 53), ("SCTP", 8080)}),
-        ([{"port": "http"}], {("TCP", 8080)}),
-        ([{"port": "http", "protocol": "UDP"}], set()),
-        ([{"port": "nobodys"}], set()),
-        ([{"port": "http"}, {"port": 80}], {("TCP", 80), ("TCP", 8080)}),
-    ],
+    PORTS,
 )
 def test_ports_open_what_they_name_and_nothing_else(
     ports: list[Json], opened: set[tuple[str, int]]
@@ -244,7 +253,7 @@ def test_pods_of_the_host_network_are_neither_isolated_nor_peers() -> None:
 
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
-def test_the_address_of_a_pod_that_has_ended_is_nobodys(phase: str) -> None:
+def test_the_address_of_a_pod_that_has_ended_belongs_to_no_pod(phase: str) -> None:
     ended = raw_pod("team-a/ended", "10.244.1.9", phase=phase)
     found = walls((*CLUSTER, ended), p={**EVERY_POD, "ingress": [{"from": [{"podSelector": {}}]}]})
     assert number("10.244.1.9") not in found.ingress.isolated

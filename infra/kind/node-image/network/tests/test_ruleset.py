@@ -4,17 +4,61 @@ After an intended change: `UPDATE_SNAPSHOTS=1 pytest …/test_ruleset.py`, then 
 """
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from network_objects import namespaces, pods, policies, raw_namespace, raw_pod
+from network_objects import Json, namespaces, pods, policies, raw_namespace, raw_pod
 
 from bulkhead_network.policy import Walls, resolve_walls
 from bulkhead_network.ruleset import LONGEST_NAME, render_masquerade, render_walls
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+LOCATION_POLICIES: dict[str, Json] = {
+    "default-deny": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
+    "dns": {
+        "podSelector": {},
+        "policyTypes": ["Egress"],
+        "egress": [
+            {
+                "to": [
+                    {
+                        "namespaceSelector": {},
+                        "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
+                    }
+                ],
+                "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53}],
+            }
+        ],
+    },
+    "code-server": {
+        "podSelector": {"matchLabels": {"app": "code-server"}},
+        "ingress": [
+            {
+                "from": [
+                    {
+                        "namespaceSelector": {
+                            "matchLabels": {"kubernetes.io/metadata.name": "platform"}
+                        }
+                    }
+                ],
+                "ports": [{"port": "grpc"}],
+            }
+        ],
+    },
+    "internet": {
+        "podSelector": {"matchLabels": {"app": "step"}},
+        "policyTypes": ["Egress"],
+        "egress": [
+            {
+                "to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}],
+                "ports": [{"port": 443}, {"port": 8000, "endPort": 8099}],
+            }
+        ],
+    },
+}
 
 
 def location_walls() -> Walls:
@@ -34,51 +78,7 @@ def location_walls() -> Walls:
             raw_pod("kube-system/dns", "10.244.0.9", labels={"k8s-app": "kube-dns"}, node="there"),
         ),
         namespaces(*map(raw_namespace, ("team-a", "platform", "kube-system"))),
-        policies(
-            **{
-                "default-deny": {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]},
-                "dns": {
-                    "podSelector": {},
-                    "policyTypes": ["Egress"],
-                    "egress": [
-                        {
-                            "to": [
-                                {
-                                    "namespaceSelector": {},
-                                    "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
-                                }
-                            ],
-                            "ports": [{"port": 53, "protocol": "UDP"}, {"port": 53}],
-                        }
-                    ],
-                },
-                "code-server": {
-                    "podSelector": {"matchLabels": {"app": "code-server"}},
-                    "ingress": [
-                        {
-                            "from": [
-                                {
-                                    "namespaceSelector": {
-                                        "matchLabels": {"kubernetes.io/metadata.name": "platform"}
-                                    }
-                                }
-                            ],
-                            "ports": [{"port": "grpc"}],
-                        }
-                    ],
-                },
-                "internet": {
-                    "podSelector": {"matchLabels": {"app": "step"}},
-                    "policyTypes": ["Egress"],
-                    "egress": [
-                        {
-                            "to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}],
-                            "ports": [{"port": 443}, {"port": 8000, "endPort": 8099}],
-                        }
-                    ],
-                },
-            }
-        ),
+        policies(**LOCATION_POLICIES),
     )
 
 
@@ -103,6 +103,7 @@ def test_masquerade_is_for_what_leaves_the_cluster() -> None:
 
 def test_pods_with_the_same_policies_share_their_rules() -> None:
     """Each pod more costs one element of each set and map, each policy more costs its own rules."""
+    from_every_pod: Json = {"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}]}]}
 
     def rules(pod_count: int) -> int:
         cluster = pods(*(raw_pod(f"team-a/p{n}", f"10.244.1.{n}") for n in range(1, pod_count + 1)))
@@ -111,12 +112,7 @@ def test_pods_with_the_same_policies_share_their_rules() -> None:
                 "here",
                 cluster,
                 namespaces(raw_namespace("team-a")),
-                policies(
-                    **{
-                        f"p{n}": {"podSelector": {}, "ingress": [{"from": [{"podSelector": {}}]}]}
-                        for n in range(20)
-                    }
-                ),
+                policies(**{f"p{n}": from_every_pod for n in range(20)}),
             )
         )
         return sum(
@@ -127,11 +123,12 @@ def test_pods_with_the_same_policies_share_their_rules() -> None:
 
 
 def test_names_too_long_for_the_kernel_stay_distinct() -> None:
+    every_pod: Json = {"podSelector": {}}
     found = resolve_walls(
         "here",
         pods(raw_pod("team-a/web", "10.244.1.2")),
         namespaces(raw_namespace("team-a")),
-        policies(**{f"{'p' * 250}{n}": {"podSelector": {}} for n in range(2)}),
+        policies(**{f"{'p' * 250}{n}": every_pod for n in range(2)}),
     )
     chains = {
         line.split()[1] for line in render_walls(found).splitlines() if "chain ingress/" in line
@@ -141,10 +138,6 @@ def test_names_too_long_for_the_kernel_stay_distinct() -> None:
 
 
 @pytest.mark.needs_root
-@pytest.mark.skipif(os.geteuid() != 0, reason="nft checks rules against the kernel: needs root")
-@pytest.mark.skipif(
-    not shutil.which("nft"), reason="nft is not installed: apt-get install nftables"
-)
 @pytest.mark.parametrize("name", sorted(file.name for file in SNAPSHOTS.glob("*.nft")))
 def test_nft_and_the_kernel_take_the_rules(name: str) -> None:
     done = subprocess.run(

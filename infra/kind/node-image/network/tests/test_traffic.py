@@ -5,27 +5,19 @@ all on this node, so that every packet passes the walls of both its ends. `OUTSI
 """
 
 import os
-import shutil
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from netns import GATEWAY, Node, ask
+from netns import GATEWAY, Node, request
 from network_objects import Json, namespaces, pods, policies, raw_namespace, raw_pod
 
 from bulkhead_network.policy import resolve_walls
 from bulkhead_network.ruleset import WALLS_TABLE, render_masquerade, render_walls
 
-pytestmark = [
-    pytest.mark.needs_root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
-    pytest.mark.skipif(
-        not (shutil.which("nft") and shutil.which("ip")),
-        reason="nft or ip is not installed: apt-get install nftables iproute2",
-    ),
-]
+pytestmark = pytest.mark.needs_root
 
 WEB, DB, OTHER, FAR = "10.244.1.2", "10.244.1.3", "10.244.1.4", "10.244.1.5"
 OUTSIDE = "192.0.2.7"
@@ -134,15 +126,18 @@ def test_there_is_no_way_round_the_walls_by_link_local_ipv6(node: Node) -> None:
     assert not node.reaches_by_link_local(WEB, "veth0", 7000)
 
 
+PEERS: list[tuple[list[Json], set[str]]] = [
+    ([{"podSelector": {}}], {DB}),
+    ([{"namespaceSelector": {"matchLabels": {"tier": "data"}}}], {OTHER}),
+    ([{"namespaceSelector": {}}], {DB, OTHER, FAR}),
+    ([{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}], {OUTSIDE}),
+    ([{"ipBlock": {"cidr": "10.244.0.0/16", "except": [f"{OTHER}/31"]}}], {DB}),
+]
+
+
 @pytest.mark.parametrize(
     ("peers", "expected"),
-    [
-        ([{"podSelector": {}}], {DB}),
-        ([{"namespaceSelector": {"matchLabels": {"tier": "data"}}}], {OTHER}),
-        ([{"namespaceSelector": {}}], {DB, OTHER, FAR}),
-        ([{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}], {OUTSIDE}),
-        ([{"ipBlock": {"cidr": "10.244.0.0/16", "except": [f"{OTHER}/31"]}}], {DB}),
-    ],
+    PEERS,
 )
 def test_peers_are_let_through_in_either_direction(
     node: Node, peers: list[Json], expected: set[str]
@@ -153,15 +148,18 @@ def test_peers_are_let_through_in_either_direction(
     assert targets(node, WEB) == expected
 
 
+PORTS: list[tuple[Json, set[int]]] = [
+    ({"port": 80}, {80}),
+    ({"port": 8000, "endPort": 8080}, {8080}),
+    ({"port": "http"}, {8080}),
+    ({"protocol": "TCP"}, {80, 8080, 8081}),
+    ({"port": 80, "protocol": "UDP"}, set()),
+]
+
+
 @pytest.mark.parametrize(
     ("port", "opened"),
-    [
-        ({"port": 80}, {80}),
-        ({"port": 8000, "endPort": 8080}, {8080}),
-        ({"port": "http"}, {8080}),
-        ({"protocol": "TCP"}, {80, 8080, 8081}),
-        ({"port": 80, "protocol": "UDP"}, set()),
-    ],
+    PORTS,
 )
 def test_ports_are_let_through_in_either_direction(
     node: Node, port: Json, opened: set[int]
@@ -213,9 +211,9 @@ def test_a_connection_ends_when_it_becomes_forbidden_and_goes_on_when_allowed_ag
 ) -> None:
     client = node.connect(FAR, WEB, 80)
     assert client is not None
-    assert ask(client) == FAR
+    assert request(client) == FAR
     enforce(node, deny=DENY_INGRESS)
-    assert ask(client) == ""
+    assert request(client) == ""
     enforce(node)
     client.settimeout(5)  # TCP sends the lost line again by itself
     assert client.recv(100).decode().strip() == FAR
@@ -228,7 +226,8 @@ def test_nothing_slips_through_while_rules_are_replaced(node: Node) -> None:
     def replace_rules() -> None:
         try:
             for count in range(100):
-                enforce(node, deny=DENY_INGRESS, **{f"p{count}": {**WEB_POD, "ingress": []}})
+                nobody: Json = {**WEB_POD, "ingress": []}
+                enforce(node, deny=DENY_INGRESS, **{f"p{count}": nobody})
         finally:
             is_over.set()
 
@@ -251,8 +250,8 @@ def test_what_leaves_the_cluster_shows_the_address_of_the_node(node: Node) -> No
     to_outside, to_pod = node.connect(WEB, OUTSIDE, 80), node.connect(WEB, DB, 80)
     assert to_outside is not None
     assert to_pod is not None
-    assert ask(to_outside) == GATEWAY
-    assert ask(to_pod) == WEB
+    assert request(to_outside) == GATEWAY
+    assert request(to_pod) == WEB
 
 
 def test_an_answer_comes_at_once(node: Node) -> None:

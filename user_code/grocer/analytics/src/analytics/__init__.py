@@ -1,1 +1,1 @@
-"""The grocer's figures: clean orders, customers, days and weeks, made with dbt."""
+"""The grocer's figures: cleaned orders, customers, days and weeks, made with dbt."""

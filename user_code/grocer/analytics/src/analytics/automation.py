@@ -1,15 +1,15 @@
-"""When an asset or a check follows what it is made from."""
+"""When assets and checks are requested."""
 
 import dagster as dg
 
 EAGER = (
     dg.AutomationCondition.eager()
     .replace("handled", dg.AutomationCondition.newly_requested())
-    .with_label("eager, until it was asked for")
+    .with_label("eager, until it is requested")
 )
-"""Dagster's own `eager` takes two things for an answer to all that came before them: the end of
-any run, though that may have read what was there before, and the daemon's first look. Here nothing
-but a request is one; so what is missing when this joins is made as soon as it can be."""
+"""For Dagster's own `eager`, an update is handled after any run, which may have read older data,
+and after the daemon's first evaluation. Here it is handled only by a request. So assets that are
+missing when this code location is added are requested at once."""
 
 FOLLOW = (
     EAGER
@@ -18,5 +18,5 @@ FOLLOW = (
             dg.AutomationCondition.check_failed(), blocking_only=True
         )
     )
-).with_label("eager, unless a test has found what it is made from to be wrong")
-"""Within a run Dagster stops after a failed test by itself; this holds the runs that follow."""
+).with_label("eager, unless a blocking check of an upstream asset failed")
+"""Within a run, Dagster stops after a failed check; this stops the runs after it."""

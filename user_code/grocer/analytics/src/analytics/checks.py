@@ -1,4 +1,4 @@
-"""Checks that look at more than one row at a time."""
+"""Asset checks that compare several rows."""
 
 from importlib.metadata import version
 
@@ -14,9 +14,9 @@ from analytics.resources import Warehouse
     automation_condition=EAGER,
 )
 def daily_orders_look_usual(warehouse: Warehouse) -> dg.AssetCheckResult:
-    """Each of the last seven days had about as many orders as that weekday had before.
+    """Each of the last seven days has about as many orders as that weekday had before.
 
-    A day that had not may be a holiday, or a store's orders are missing: somebody should look.
+    Other days may be holidays, or orders of a store are missing: review them.
     """
     daily = warehouse.read("select order_date, orders from analytics.daily_order_summary")
     compared = usual.compare(daily)

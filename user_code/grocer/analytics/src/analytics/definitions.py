@@ -1,4 +1,4 @@
-"""What this code location offers to Dagster."""
+"""The definitions of this code location."""
 
 import dagster as dg
 
@@ -7,11 +7,16 @@ from analytics.checks import daily_orders_look_usual
 from analytics.environment import Environment
 from analytics.models import models
 from analytics.resources import resources
+from analytics.upstream import reject_unknown
 
 
 def definitions(env: Environment) -> dg.Definitions:
-    """Put together the definitions of an environment."""
-    return dg.Definitions(
+    """Return the definitions of an environment.
+
+    Raises:
+        DagsterInvalidDefinitionError: an asset depends on an unknown asset key.
+    """
+    everything = dg.Definitions(
         assets=models(project.manifest(env)),
         asset_checks=[daily_orders_look_usual],
         sensors=[
@@ -24,6 +29,7 @@ def definitions(env: Environment) -> dg.Definitions:
         ],
         resources=resources(env),
     )
+    return reject_unknown(everything)
 
 
 defs = definitions(environment.current())

@@ -1,4 +1,4 @@
-"""One process at a time for a file that can't stand two."""
+"""A lock for a file that only one process at a time may use."""
 
 import contextlib
 import fcntl
@@ -8,18 +8,18 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def exclusive(file: Path, patience_seconds: float = 600) -> Iterator[None]:
-    """Hold the lock of a file, `<file>.lock` beside it, for the time of a `with` block.
+def exclusive(file: Path, timeout_seconds: float = 600) -> Iterator[None]:
+    """Hold the lock of a file, `<file>.lock` beside it, during a `with` block.
 
-    All who use the file must ask for its lock: nothing else keeps them out. The lock of a process
-    that ends, however it ends, is free again.
+    The lock is advisory: all processes that use the file must take it. It is released when its
+    process ends.
 
     Raises:
-        TimeoutError: another holds it for longer than that.
+        TimeoutError: another process holds it for longer than the timeout.
     """
     lock = file.with_name(f"{file.name}.lock")
     lock.parent.mkdir(parents=True, exist_ok=True)
-    end = time.monotonic() + patience_seconds
+    end = time.monotonic() + timeout_seconds
     with lock.open("a") as handle:
         while True:
             try:
@@ -28,8 +28,8 @@ def exclusive(file: Path, patience_seconds: float = 600) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > end:
                     raise TimeoutError(
-                        f"{file} has been in use by another process for {patience_seconds:g} s: "
-                        f"it holds {lock}. See which steps are running, and run this one again."
+                        f"{file} has been in use by another process for {timeout_seconds:g} s: "
+                        f"it holds {lock}. Wait for the running steps, then retry."
                     ) from None
                 time.sleep(0.1)
         yield

@@ -14,38 +14,38 @@ from analytics.resources import Dbt, Warehouse
 from bulkhead.steps import step_resources
 
 GROUPS = ["staging", "marts"]
-"""dbt's groups of models; each is a step."""
+"""dbt's groups of models; each group is a step."""
 
 
 class Translator(DagsterDbtTranslator):
-    """What Dagster is told of a model beyond what dagster-dbt takes from its YAML by itself."""
+    """Properties of assets that dagster-dbt does not take from the YAML of the models."""
 
     def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-        """Return the key; that of a source, which is another code location's asset, must be told.
+        """Return the asset key; a source must declare the asset of another code location.
 
         Raises:
-            DagsterInvalidDefinitionError: it is not; nobody would provide such an asset.
+            DagsterInvalidDefinitionError: a source does not declare its asset key.
         """
         if dbt_resource_props["resource_type"] == "source":
             meta = dbt_resource_props["config"].get("meta", {})
             if not meta.get("dagster", {}).get("asset_key"):
                 source = f"{dbt_resource_props['source_name']}.{dbt_resource_props['name']}"
                 raise dg.DagsterInvalidDefinitionError(
-                    f"Source {source} in {dbt_resource_props['original_file_path']} does not say "
-                    "which asset it is. Name the asset that loads it: "
+                    f"Source {source} in {dbt_resource_props['original_file_path']} has no asset "
+                    "key. Add the key of the asset that loads it: "
                     f"config: {{meta: {{dagster: {{asset_key: [{dbt_resource_props['name']}]}}}}}}"
                 )
         return super().get_asset_key(dbt_resource_props)
 
     def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
-        """Return what the YAML says, without the SQL."""
+        """Return the description in the YAML, without the SQL."""
         return dbt_resource_props["description"]
 
     def get_automation_condition(
         self,
         dbt_resource_props: Mapping[str, Any],  # noqa: ARG002 - the same for all
     ) -> dg.AutomationCondition:
-        """Follow what a model is made from, unless a test has found that to be wrong."""
+        """Request a model after its upstream assets, unless a blocking check failed."""
         return FOLLOW
 
 
@@ -53,10 +53,10 @@ def models(manifest: Path) -> list[dg.AssetsDefinition]:
     """Return the assets, one step for each group of models.
 
     Args:
-        manifest: what dbt made of its project.
+        manifest: of the dbt project.
 
     Raises:
-        DagsterInvalidDefinitionError: a source does not say which asset it is.
+        DagsterInvalidDefinitionError: a source does not declare its asset key.
     """
     return [_group(manifest, group) for group in GROUPS]
 
@@ -70,12 +70,12 @@ def _group(manifest: Path, group: str) -> dg.AssetsDefinition:
         op_tags=step_resources(memory="1Gi", cpu="1", max_memory="2Gi", timeout="15m"),
     )
     def build(context: dg.AssetExecutionContext, dbt: Dbt, warehouse: Warehouse) -> Iterator[Any]:
-        # In a pod nothing can be written beside the code, where dbt would write.
+        # dbt writes beside the code by default, which is read-only in a pod.
         with tempfile.TemporaryDirectory(prefix="dbt-") as target, warehouse.exclusive():
             invocation = dbt.cli(
                 ["build"], context=context, target_path=Path(target), raise_on_error=False
             )
-            # The iterator that adds metadata spins while it waits, on a core that dbt could use.
+            # Collected first: the iterator that adds metadata polls without a pause while dbt runs.
             events = DbtEventIterator(iter(list(invocation.stream())), invocation)
             yield from events.fetch_row_counts().fetch_column_metadata()
             if error := invocation.get_error():

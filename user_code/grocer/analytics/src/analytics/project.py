@@ -1,8 +1,8 @@
-"""The dbt project, and the manifest that dbt makes of it for Dagster to read; without Dagster.
+"""The dbt project and its manifest, which Dagster reads; without Dagster.
 
-A manifest is kept under the hash of what it is made from. `python -m analytics.project` makes those
-of both environments, which the build of the image does (see hatch_build.py); where it was not done,
-or a file has changed since, one is made when it is asked for. That takes some five seconds.
+A manifest is cached under the hash of its inputs. `python -m analytics.project` makes those of both
+environments, which the image build does (see hatch_build.py). A missing manifest is made when it is
+needed, which takes about five seconds.
 """
 
 import hashlib
@@ -18,21 +18,21 @@ from analytics.environment import Environment
 PROJECT = Path(__file__).parent / "dbt"
 
 DBT = Path(sysconfig.get_path("scripts")) / "dbt"
-"""The dbt of this Python; another may come first on PATH."""
+"""The dbt of this Python environment; PATH may have another one."""
 
 CREDENTIALS = [f"GROCER_WAREHOUSE_{part}" for part in ("HOST", "USER", "PASSWORD")]
-"""What profiles.yml insists on, and what is not known yet when an image is built."""
+"""Variables that profiles.yml requires, and that an image build does not have."""
 
 
 class InvalidProjectError(Exception):
-    """dbt can't read the project; says which file is wrong, in dbt's words."""
+    """dbt cannot parse the project; `str()` has dbt's error with the file."""
 
 
 def manifest(environment: Environment, project: Path = PROJECT) -> Path:
-    """Return the manifest of a dbt project for an environment; make it if it is not there.
+    """Return the manifest of a dbt project for an environment; make it if it is missing.
 
     Raises:
-        InvalidProjectError: dbt can't read the project.
+        InvalidProjectError: dbt cannot parse the project.
     """
     name = f"{environment}-{_hash(environment, project)}.json"
     kept = project / "target" / name
@@ -45,7 +45,7 @@ def manifest(environment: Environment, project: Path = PROJECT) -> Path:
         kept.parent.mkdir(exist_ok=True)
         for former in kept.parent.glob(f"{environment}-*.json"):
             former.unlink(missing_ok=True)
-        # Two processes may be at it at once: each puts a whole file in place.
+        # Atomic: two processes may make it at the same time.
         whole = kept.with_suffix(f".{os.getpid()}")
         whole.write_bytes(made.read_bytes())
         whole.replace(kept)
@@ -53,7 +53,7 @@ def manifest(environment: Environment, project: Path = PROJECT) -> Path:
 
 
 def _hash(environment: Environment, project: Path) -> str:
-    """Return a hash of all that a manifest depends on."""
+    """Return the hash of all inputs of a manifest."""
     database = os.environ.get("GROCER_WAREHOUSE_DATABASE", "warehouse")
     digest = hashlib.sha256(f"{environment} {database} {version('dbt-core')}".encode())
     for path in sorted(project.rglob("*")):
@@ -65,7 +65,7 @@ def _hash(environment: Environment, project: Path) -> str:
 
 
 def _parse(environment: Environment, project: Path, directory: Path) -> Path:
-    """Let dbt write the manifest into a directory; connects to nothing."""
+    """Make dbt write the manifest into a directory, without a connection to the warehouse."""
     done = subprocess.run(
         [
             *(str(DBT), "--quiet", "--no-use-colors", "--log-level-file", "none"),
@@ -81,7 +81,7 @@ def _parse(environment: Environment, project: Path, directory: Path) -> Path:
         check=False,
     )
     if done.returncode:
-        raise InvalidProjectError(f"dbt can't read the project {project}:\n{done.stdout.strip()}")
+        raise InvalidProjectError(f"dbt cannot parse the project {project}:\n{done.stdout.strip()}")
     return directory / "manifest.json"
 
 

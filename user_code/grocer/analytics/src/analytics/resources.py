@@ -1,4 +1,4 @@
-"""What the assets work with, on a laptop and on the cluster."""
+"""The resources of the assets, on a laptop and on the cluster."""
 
 import contextlib
 import os
@@ -23,19 +23,19 @@ from analytics.exclusive import exclusive
 
 
 class Warehouse(dg.ConfigurableResource, ABC):
-    """Where the grocer's tables are."""
+    """The database of the grocer's tables."""
 
     @abstractmethod
     def exclusive(self) -> AbstractContextManager[None]:
-        """Keep other processes out for the time of a `with` block, where they must be."""
+        """Exclude other processes during a `with` block, if the database needs that."""
 
     @abstractmethod
     def read(self, query: str) -> pd.DataFrame:
-        """Return what a query finds."""
+        """Return the result of a query."""
 
 
 class DuckDBWarehouse(Warehouse):
-    """A file of this machine."""
+    """A file on this machine."""
 
     path: str
 
@@ -44,10 +44,10 @@ class DuckDBWarehouse(Warehouse):
         return exclusive(Path(self.path))
 
     def read(self, query: str) -> pd.DataFrame:
-        """Return what a query finds.
+        """Return the result of a query.
 
         Raises:
-            duckdb.IOException: there is no such file.
+            duckdb.IOException: the file does not exist.
         """
         with self.exclusive(), duckdb.connect(self.path, read_only=True) as connection:
             return connection.execute(query).df()
@@ -63,14 +63,14 @@ class PostgreSQLWarehouse(Warehouse):
     password: str
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Do nothing: PostgreSQL knows how to serve many."""
+        """Do nothing: PostgreSQL handles concurrent users."""
         return contextlib.nullcontext()
 
     def read(self, query: str) -> pd.DataFrame:
-        """Return what a query finds.
+        """Return the result of a query.
 
         Raises:
-            psycopg2.OperationalError: the server can't be reached or refuses; names host and user.
+            psycopg2.OperationalError: the server cannot be reached or rejects the user.
         """
         with self._connection() as connection, connection.cursor() as cursor:
             cursor.execute(query)
@@ -96,7 +96,7 @@ class Dbt(DbtCliResource):
 
     @cached_property
     def _cli_version(self) -> Version:
-        """Return dbt's version without `dbt --version`, which asks the package index for newer."""
+        """Return dbt's version without `dbt --version`, which queries the package index."""
         return Version(version("dbt-core"))
 
 
@@ -106,7 +106,7 @@ def resources(env: Environment) -> dict[str, Any]:
         project_dir=project.PROJECT,
         target=env,
         dbt_executable=project.DBT,
-        # The step's captured log has it all; a file would be gone with the pod.
+        # The step's captured log has everything; a file would be deleted with the pod.
         global_config_flags=["--no-use-colors", "--log-level-file", "none"],
     )
     return {"warehouse": _warehouse(env), "dbt": dbt}
@@ -116,7 +116,7 @@ def _warehouse(env: Environment) -> Warehouse:
     match env:
         case Environment.LOCAL:
             data = environment.data()
-            # dbt runs in its project's folder, where a relative path would lead elsewhere.
+            # dbt runs in its project's folder, so the path must be absolute.
             os.environ[environment.DATA] = str(data)
             return DuckDBWarehouse(path=str(data / "warehouse.duckdb"))
         case Environment.CLUSTER:
@@ -132,5 +132,5 @@ def _warehouse(env: Environment) -> Warehouse:
 def _port() -> int:
     port = os.environ.get("GROCER_WAREHOUSE_PORT", "5432")
     if not port.isdigit():
-        raise ValueError(f"GROCER_WAREHOUSE_PORT is {port!r}, and must be a number such as 5432.")
+        raise ValueError(f"GROCER_WAREHOUSE_PORT is {port!r}. It must be a number, such as 5432.")
     return int(port)

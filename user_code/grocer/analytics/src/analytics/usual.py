@@ -1,18 +1,18 @@
-"""Whether days had as many orders as such weekdays usually have; without Dagster."""
+"""Compares the orders of days with those of the same weekday before; without Dagster."""
 
 import pandas as pd
 
 DAYS = 7
-"""How many of the last days are judged."""
+"""Number of last days to compare."""
 
 WEEKS = 12
-"""How many weeks before a day tell what is usual."""
+"""Number of weeks before a day to compare with."""
 
 FEWEST_WEEKS = 4
-"""With fewer weeks than that nothing can be told."""
+"""With fewer weeks, a day counts as usual."""
 
 DEVIATIONS = 3
-"""How many standard deviations from the mean are still usual."""
+"""Number of standard deviations from the mean that are usual."""
 
 
 def compare(daily: pd.DataFrame) -> pd.DataFrame:
@@ -43,9 +43,9 @@ def compare(daily: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe(compared: pd.DataFrame) -> str:
-    """Return in a sentence which of the compared days are unusual."""
+    """Return a sentence with the unusual days."""
     if compared.empty:
-        return "There is no day in daily_order_summary."
+        return "daily_order_summary has no rows."
     unusual = compared.loc[~compared["usual"]]
     if unusual.empty:
         return f"The last {len(compared)} days are as usual."
@@ -67,5 +67,5 @@ def as_markdown(compared: pd.DataFrame) -> str:
 
 
 def _earlier(orders: pd.Series) -> "pd.api.typing.Rolling":
-    """The weeks before each day, out of the days of one weekday."""
+    """Return a window of the weeks before each day, for the days of one weekday."""
     return orders.shift().rolling(WEEKS, min_periods=FEWEST_WEEKS)

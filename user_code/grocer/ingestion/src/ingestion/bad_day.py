@@ -1,7 +1,7 @@
-"""A bad day in a store: a file with some good orders and one of each kind that can't be read.
+"""A file for a bad day of a store: valid orders, and an invalid one of each common kind.
 
-`python -m ingestion.bad_day` drops it where the sensor looks: on a laptop in the folder, in a pod
-of this code location in the object store.
+`python -m ingestion.bad_day` puts it where the sensor finds it: on a laptop into the folder, in a
+pod of this code location into the object store.
 """
 
 import argparse
@@ -12,14 +12,14 @@ from ingestion.tables import ORDER_COLUMNS
 
 DAY = date(2017, 11, 24)
 USERS = (1, 101, 1001, 1003, 1004)
-"""Households of the data set that have ordered."""
+"""Households of the data set with orders."""
 STORE = 367
 DAYS_OF_ORDERS = 1_000
-"""An order's number is the day's, such as 20171124, with three digits for the order."""
+"""An order's id is the day, such as 20171124, with three digits for the order."""
 
 
 def content(day: date = DAY) -> str:
-    """Return the file: five good rows, and four that have something wrong each."""
+    """Return the file: five valid rows, and four invalid ones."""
     rows = [_row(day, number, user) for number, user in enumerate(USERS, start=1)]
     last = len(rows)
     rows += [
@@ -52,7 +52,7 @@ def _row(day: date, number: int, user: int) -> dict[str, str]:
 
 
 def main() -> None:
-    """Drop the file."""
+    """Add the file."""
     from ingestion.resources import current_environment, resources
 
     parser = argparse.ArgumentParser(prog="python -m ingestion.bad_day", description=__doc__)

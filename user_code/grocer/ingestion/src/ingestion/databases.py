@@ -1,6 +1,6 @@
 """The shop's database and the warehouse: DuckDB files on a laptop, PostgreSQL on a cluster.
 
-Statements are SQL that both understand, with values as `$name`. Rows move in bulk as Arrow tables.
+Statements are SQL for both, with values as `$name`. Rows are moved in bulk as Arrow tables.
 """
 # ruff: noqa: S608 - the names in a statement come from tables.py, values are parameters
 
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ingestion.tables import Table
 
 Value = str | int | float | date | list[str] | None
-"""What a statement may be given; a moment is a date, too."""
+"""A value of a statement; a datetime is a date too."""
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from dlt.common.destination import Destination
 
 LOCK_SECONDS = 600.0
-"""How long a step waits for a DuckDB file that another process writes to."""
+"""Timeout for the lock of a DuckDB file."""
 
 ROWS_PER_BATCH = 100_000
-"""Rows that are sent to PostgreSQL at a time; as text, some 10 MB."""
+"""Rows that are sent to PostgreSQL at a time, about 10 MB of text."""
 
 SYNONYMS = {
     "double": "double precision",
@@ -40,15 +40,15 @@ SYNONYMS = {
     "character varying": "text",
     "timestamp without time zone": "timestamp",
 }
-"""How the databases' catalogues call the types of tables.py."""
+"""Names of types in the databases' catalogues → names in tables.py."""
 
 
 class DatabaseUnreachableError(ConnectionError):
-    """A database does not answer, or not to this user; `str()` says which, and what to look at."""
+    """A database does not respond, or rejects the user; `str()` says which, and what to check."""
 
 
 class DatabaseBusyError(TimeoutError):
-    """Another process holds a DuckDB file for too long; `str()` says which."""
+    """Another process holds a DuckDB file for too long; `str()` has its path."""
 
 
 class Connection(ABC):
@@ -56,11 +56,11 @@ class Connection(ABC):
 
     @abstractmethod
     def rows(self, statement: str, **values: Value) -> list[tuple[Any, ...]]:
-        """Return what a query returns, for a few rows."""
+        """Return the rows of a query; for few rows."""
 
     @abstractmethod
     def read(self, table: Table, where: str = "true", **values: Value) -> "pa.Table":
-        """Return the rows of a table for which the condition holds, in bulk."""
+        """Return the rows of a table that match a condition, in bulk."""
 
     @abstractmethod
     def execute(self, statement: str, **values: Value) -> None:
@@ -71,14 +71,14 @@ class Connection(ABC):
         """Append rows in bulk."""
 
     def make_schema(self, name: str) -> None:
-        """Make a schema, unless it is there."""
+        """Create a schema if it does not exist."""
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {name}")
 
     def replace(self, table: Table, rows: "pa.Table", where: str = "true", **values: Value) -> None:
-        """Put rows in place of those for which the condition holds; make the table if need be.
+        """Replace the rows that match a condition; create the table if it does not exist.
 
         Raises:
-            ValueError: a column that is required has a null.
+            ValueError: a required column has a null.
         """
         rows = rows.select(list(table.columns)).cast(table.arrow_schema())
         schema, _, _ = table.name.rpartition(".")
@@ -93,7 +93,7 @@ class Connection(ABC):
         self.insert(table, rows)
 
     def columns(self, table: Table) -> dict[str, str]:
-        """Return the columns that a table has and their types; none where there is no table."""
+        """Return the columns of a table and their types; empty if it does not exist."""
         schema, _, name = table.name.rpartition(".")
         found = self.rows(
             "SELECT column_name, lower(data_type) FROM information_schema.columns "
@@ -105,7 +105,7 @@ class Connection(ABC):
         return {column: SYNONYMS.get(kind, kind) for column, kind in found}
 
     def count(self, table: Table) -> int:
-        """Return how many rows a table has; 0 where there is no table."""
+        """Return the number of rows of a table; 0 if it does not exist."""
         if not self.columns(table):
             return 0
         ((count,),) = self.rows(f"SELECT count(*) FROM {table.name}")
@@ -113,24 +113,24 @@ class Connection(ABC):
 
 
 class Database(ABC):
-    """A database that may be connected to, one transaction at a time."""
+    """A database."""
 
     @abstractmethod
     def exclusive(self) -> contextlib.AbstractContextManager[None]:
-        """Keep other processes out meanwhile, where the database does not see to that itself."""
+        """Exclude other processes during a `with` block, if the database needs that."""
 
     @abstractmethod
     def connect(self) -> contextlib.AbstractContextManager[Connection]:
-        """Open a transaction, which is rolled back where the block raises.
+        """Open a transaction, which is rolled back if the block raises.
 
         Raises:
-            DatabaseUnreachableError: it does not answer, or not to this user.
+            DatabaseUnreachableError: it does not respond, or rejects the user.
             DatabaseBusyError: another process holds it for longer than `LOCK_SECONDS`.
         """
 
     @abstractmethod
     def dlt_destination(self) -> "Destination[Any, Any]":
-        """Return what dlt calls this database."""
+        """Return the dlt destination of this database."""
 
     @property
     @abstractmethod
@@ -140,7 +140,7 @@ class Database(ABC):
 
 @dataclass(frozen=True)
 class DuckDB(Database):
-    """A DuckDB file; a lock beside it lets one process in at a time."""
+    """A DuckDB file, with a lock file that admits one process at a time."""
 
     path: Path
     lock_seconds: float = LOCK_SECONDS
@@ -161,8 +161,8 @@ class DuckDB(Database):
                 if time.monotonic() > deadline:
                     raise DatabaseBusyError(
                         f"{self.path} has been in use for {self.lock_seconds:g} s by another "
-                        f"process, which holds {lock.name}. See whether a step hangs, then run "
-                        "again."
+                        f"process, which holds {lock.name}. Wait for the running steps, then "
+                        "retry."
                     )
                 time.sleep(0.05)
             yield
@@ -175,11 +175,11 @@ class DuckDB(Database):
         with self.exclusive(), duckdb.connect(self.path) as connection:
             connection.begin()
             yield DuckDBConnection(connection)
-            # Without it, closing rolls back.
+            # Without this, closing rolls back.
             connection.commit()
 
     def dlt_destination(self) -> "Destination[Any, Any]":
-        """Return what dlt calls this database."""
+        """Return the dlt destination of this database."""
         from dlt.destinations import duckdb
 
         return duckdb(str(self.path))
@@ -192,11 +192,11 @@ class DuckDBConnection(Connection):
     connection: "duckdb.DuckDBPyConnection"
 
     def rows(self, statement: str, **values: Value) -> list[tuple[Any, ...]]:
-        """Return what a query returns."""
+        """Return the rows of a query."""
         return self.connection.execute(statement, values).fetchall()
 
     def read(self, table: Table, where: str = "true", **values: Value) -> "pa.Table":
-        """Return the rows of a table for which the condition holds."""
+        """Return the rows of a table that match a condition."""
         query = f"SELECT {', '.join(table.columns)} FROM {table.name} WHERE {where}"
         found = self.connection.execute(query, values).fetch_arrow_table()
         return found.cast(table.arrow_schema())
@@ -217,7 +217,7 @@ class PostgreSQL(Database):
     """A PostgreSQL database.
 
     Attributes:
-        settings: what the environment variables that lead to it begin with, for messages.
+        settings: prefix of its environment variables, for messages.
     """
 
     host: str
@@ -234,7 +234,7 @@ class PostgreSQL(Database):
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Do nothing: PostgreSQL keeps its clients apart itself."""
+        """Do nothing: PostgreSQL handles concurrent clients."""
         yield
 
     @contextlib.contextmanager
@@ -253,9 +253,9 @@ class PostgreSQL(Database):
             )
         except psycopg2.OperationalError as error:
             raise DatabaseUnreachableError(
-                f"PostgreSQL at {self.host}:{self.port} did not let user {self.user!r} into "
-                f"database {self.database!r}: {str(error).strip()}. The environment variables "
-                f"{self.settings}_HOST, _PORT, _DATABASE, _USER and _PASSWORD lead there."
+                f"User {self.user!r} cannot connect to database {self.database!r} of PostgreSQL at "
+                f"{self.host}:{self.port}: {str(error).strip()}. Check {self.settings}_HOST, "
+                "_PORT, _DATABASE, _USER and _PASSWORD."
             ) from error
         try:
             yield PostgreSQLConnection(connection)
@@ -265,7 +265,7 @@ class PostgreSQL(Database):
             connection.close()
 
     def dlt_destination(self) -> "Destination[Any, Any]":
-        """Return what dlt calls this database."""
+        """Return the dlt destination of this database."""
         from dlt.destinations import postgres
         from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 
@@ -289,18 +289,18 @@ class PostgreSQLConnection(Connection):
     connection: "psycopg2.extensions.connection"
 
     def rows(self, statement: str, **values: Value) -> list[tuple[Any, ...]]:
-        """Return what a query returns."""
+        """Return the rows of a query."""
         with self.connection.cursor() as cursor:
             cursor.execute(_pyformat(statement), values)
             return cursor.fetchall()
 
     def read(self, table: Table, where: str = "true", **values: Value) -> "pa.Table":
-        """Return the rows of a table for which the condition holds, with COPY."""
+        """Return the rows of a table that match a condition, with COPY."""
         from pyarrow import csv
 
         query = f"SELECT {', '.join(table.columns)} FROM {table.name} WHERE {where}"
         schema = table.arrow_schema()
-        # On disk: as text, 1.5 million order lines take more memory than as Arrow.
+        # On disk: as text, 1.5 million order lines need more memory than as Arrow.
         with self.connection.cursor() as cursor, tempfile.TemporaryFile() as file:
             bound = cursor.mogrify(_pyformat(query), values).decode()
             cursor.copy_expert(f"COPY ({bound}) TO STDOUT (FORMAT csv, HEADER)", file)
@@ -311,7 +311,7 @@ class PostgreSQLConnection(Connection):
                     column_types=schema,
                     null_values=[""],
                     strings_can_be_null=True,
-                    # COPY writes null as nothing, and an empty text as "".
+                    # COPY writes null as an empty field, and an empty text as "".
                     quoted_strings_can_be_null=False,
                 ),
             )
@@ -323,9 +323,9 @@ class PostgreSQLConnection(Connection):
             cursor.execute(_pyformat(statement), values)
 
     def make_schema(self, name: str) -> None:
-        """Make a schema, unless it is there."""
+        """Create a schema if it does not exist."""
         if not self.rows("SELECT FROM pg_namespace WHERE nspname = $name", name=name):
-            # Of two that make it at the same time, one would fail in spite of IF NOT EXISTS.
+            # Concurrent creation can fail in spite of IF NOT EXISTS.
             self.rows("SELECT pg_advisory_xact_lock(hashtext($name))", name=name)
             super().make_schema(name)
 
@@ -343,7 +343,7 @@ class PostgreSQLConnection(Connection):
 
 
 def _locked(descriptor: int) -> bool:
-    """Try to take a lock; it goes when the file is closed."""
+    """Try to take a lock, which is released when the file is closed."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -352,5 +352,5 @@ def _locked(descriptor: int) -> bool:
 
 
 def _pyformat(statement: str) -> str:
-    """Write `$name` as psycopg2 reads it."""
+    """Return a statement with psycopg2's parameters instead of `$name`."""
     return re.sub(r"\$([a-z_]+)", r"%(\1)s", statement.replace("%", "%%"))

@@ -1,4 +1,4 @@
-"""What this code location offers to Dagster."""
+"""The definitions of this code location."""
 
 import dagster as dg
 
@@ -10,7 +10,7 @@ open_the_shop = dg.define_asset_job(
     selection=dg.AssetSelection.assets(
         shop.shop_database, shop.users, marketing.campaigns, stores.offline_orders
     ),
-    description="Fill the shop's database and bring all but the orders into the warehouse.",
+    description="Fill the shop's database, and load all assets except the orders.",
 )
 
 defs = dg.Definitions(

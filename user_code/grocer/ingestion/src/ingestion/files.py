@@ -1,4 +1,4 @@
-"""The files that stores drop: a folder on a laptop, an S3 bucket on a cluster."""
+"""The files of the stores: in a folder on a laptop, in an S3 bucket on a cluster."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
 
 DROPPED = "dropped/"
-"""Where stores leave their files."""
+"""The folder in which stores put their files."""
 
 
 class Files(ABC):
-    """Files by name; a name may have folders in it."""
+    """Files by name; a name may contain folders."""
 
     @abstractmethod
     def fingerprints(self, folder: str, suffix: str = ".csv") -> dict[str, str]:
-        """Return the files in a folder, and for each a text that changes with its content."""
+        """Return the files in a folder, each with a fingerprint of its content."""
 
     @abstractmethod
     def read(self, name: str) -> bytes:
-        """Return a file's content; raises FileNotFoundError, which says where it was sought."""
+        """Return a file's content; raises FileNotFoundError with the address."""
 
     @abstractmethod
     def write(self, name: str, content: bytes) -> str:
@@ -37,7 +37,7 @@ class LocalFiles(Files):
     folder: Path
 
     def fingerprints(self, folder: str, suffix: str = ".csv") -> dict[str, str]:
-        """Return the files in a folder, and for each a text that changes with its content."""
+        """Return the files in a folder, each with a fingerprint of its content."""
         return {
             path.relative_to(self.folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted((self.folder / folder).glob(f"[!.]*{suffix}"))
@@ -48,7 +48,7 @@ class LocalFiles(Files):
         return (self.folder / name).read_bytes()
 
     def write(self, name: str, content: bytes) -> str:
-        """Write a file; whoever lists the folder meanwhile sees all of it or nothing."""
+        """Write a file atomically; return its path."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}")
@@ -78,7 +78,7 @@ class S3Files(Files):
         return boto3.client("s3", endpoint_url=self.endpoint, region_name=self.region)
 
     def fingerprints(self, folder: str, suffix: str = ".csv") -> dict[str, str]:
-        """Return the objects in a folder, and for each a text that changes with its content."""
+        """Return the objects in a folder, each with a fingerprint of its content."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=self.prefix + folder, Delimiter="/"
         )
@@ -94,7 +94,7 @@ class S3Files(Files):
         try:
             found = self._client.get_object(Bucket=self.bucket, Key=self.prefix + name)
         except self._client.exceptions.NoSuchKey as error:
-            raise FileNotFoundError(f"There is no {self._address(name)}.") from error
+            raise FileNotFoundError(f"{self._address(name)} does not exist.") from error
         return found["Body"].read()
 
     def write(self, name: str, content: bytes) -> str:

@@ -1,7 +1,7 @@
-"""Rows that are new in the shop, brought into the warehouse by dlt.
+"""Loads new rows of the shop into the warehouse, with dlt.
 
-How far a table has been loaded is kept by dlt in the warehouse, beside the data: the process that
-loads may be gone afterwards, and its disk with it.
+dlt stores the state of each load in the warehouse, beside the data: a step's disk is deleted after
+the step.
 """
 
 import os
@@ -38,25 +38,24 @@ def load_new(
     key: str,
     before: datetime | None = None,
 ) -> int:
-    """Load the rows of the shop that are newer than all that was loaded before.
+    """Load the rows of the shop that are newer than all loaded rows.
 
-    A row whose key is in the warehouse already takes the place of that row, so that a load that
-    was cut short can be run again.
+    A row replaces a loaded row with the same key, so an interrupted load can be repeated.
 
     Args:
         source: the shop's table.
-        target: the warehouse's, in a schema that this makes if need be.
+        target: the warehouse's table; its schema is created if it does not exist.
         shop: the database to read from.
         warehouse: the database to load into.
-        cursor: the column by which a row is newer than another.
-        key: the column by which a row is the same as another.
-        before: load only rows that are older than this.
+        cursor: the column with the time of a row.
+        key: the primary key.
+        before: load only rows before this time.
 
     Returns:
-        How many rows were loaded.
+        The number of loaded rows.
 
     Raises:
-        DatabaseUnreachableError: one of the databases does not answer, or not to this user.
+        DatabaseUnreachableError: a database does not respond, or rejects the user.
     """
     for name, value in {"DLTHUB_TELEMETRY": "false", "LOG_LEVEL": "ERROR"}.items():
         os.environ.setdefault(f"RUNTIME__{name}", value)
@@ -77,7 +76,7 @@ def load_new(
         moment: dlt.sources.incremental[datetime] = dlt.sources.incremental(cursor),  # noqa: B008 - dlt's way
     ) -> Iterator["pa.Table"]:
         with shop.connect() as connection:
-            # Not above: rows of the same moment may have come since. dlt drops those it has seen.
+            # Not `>`: new rows may have the same time. dlt drops the rows that it has loaded.
             yield connection.read(
                 source,
                 f"{cursor} >= $newest AND {cursor} < $before",
@@ -85,8 +84,8 @@ def load_new(
                 before=before or LATEST,
             )
 
-    # Not left to dlt: it would tell of a wrong password in other words, and not wait for another
-    # process that makes the same schema.
+    # Not left to dlt: its error for a wrong password differs, and it does not wait for another
+    # process that creates the same schema.
     with warehouse.connect() as connection:
         connection.make_schema(schema)
     with warehouse.exclusive(), tempfile.TemporaryDirectory() as folder:

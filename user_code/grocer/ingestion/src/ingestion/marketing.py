@@ -1,4 +1,4 @@
-"""Marketing in Dagster: its campaigns in the warehouse."""
+"""The assets of marketing: its campaigns in the warehouse."""
 
 import dagster as dg
 
@@ -21,9 +21,9 @@ from ingestion.tables import CAMPAIGNS
 def campaigns(
     campaign_service: CampaignServiceResource, warehouse: DatabaseResource
 ) -> dg.MaterializeResult:
-    """Marketing's campaigns: their kind, when they ran, and to how many households.
+    """Marketing's campaigns: type, dates and number of households.
 
-    Read from marketing's service by a low-code Airbyte connector; all of them each time.
+    A low-code Airbyte connector reads all of them from marketing's service.
     """
     rows = read_campaigns(campaign_service.url)
     with warehouse.database().connect() as connection:

@@ -1,4 +1,4 @@
-"""Files of orders that a store took while its line was down: which rows are good, and why not.
+"""Reads files of orders that a store took while it was offline; finds valid and invalid rows.
 
 A file is CSV in UTF-8 with a header that names at least the columns of an order, in any order.
 """
@@ -14,17 +14,17 @@ from typing import Any, NamedTuple
 from ingestion.tables import ORDER_COLUMNS
 
 Cell = tuple[Any, str]
-"""What a cell holds, and what is wrong with it: nothing where that is empty."""
+"""The value of a cell, and why it is invalid; empty if it is valid."""
 
 
 class Rejected(NamedTuple):
-    """A row that is not an order.
+    """An invalid row.
 
     Attributes:
         file: the file's name.
         row: the line in the file; the header is line 1.
-        reason: all that is wrong with it, in words.
-        content: the row as it stands in the file.
+        reason: all problems of the row.
+        content: the row as in the file.
     """
 
     file: str
@@ -35,7 +35,7 @@ class Rejected(NamedTuple):
 
 @dataclass
 class Orders:
-    """What is in one or more files.
+    """The contents of one or more files.
 
     Attributes:
         accepted: orders, with the columns of `raw.offline_orders`.
@@ -50,8 +50,8 @@ class Orders:
 
         Args:
             file: the file's name.
-            content: the file's content. Bytes that are no UTF-8 are seen as wrong characters.
-            users: whose orders are good.
+            content: the file's content. Bytes that are not UTF-8 become replacement characters.
+            users: ids of the known users.
         """
         text = content.decode("utf-8-sig", errors="replace")
         rows = csv.reader(io.StringIO(text, newline=""))
@@ -68,20 +68,20 @@ class Orders:
                 order, reasons = _order(header, cells, users)
                 order_id = order.get("order_id")
                 if order_id in seen:
-                    reasons.append(f"order_id {order_id} stands in line {seen[order_id]} already")
+                    reasons.append(f"order_id {order_id} is already in line {seen[order_id]}")
                 if reasons:
                     self.rejected.append(Rejected(file, line, "; ".join(reasons), ",".join(cells)))
                 else:
                     seen[order["order_id"]] = line
                     self.accepted.append({**order, "file": file})
-            # A row may have line breaks inside quotes: the next begins after its last line.
+            # A row may have line breaks inside quotes: the next row starts after its last line.
             line = rows.line_num + 1
 
 
 def _order(
     header: list[str], cells: list[str], users: Collection[int]
 ) -> tuple[dict[str, Any], list[str]]:
-    """Return what could be read of a row, and what could not."""
+    """Return the valid cells of a row, and the problems of the others."""
     if len(cells) != len(header):
         return {}, [f"it has {len(cells)} columns, the header {len(header)}"]
     row = dict(zip(header, cells, strict=True))
@@ -101,7 +101,7 @@ def _order(
 
 def _whole(text: str) -> Cell:
     if not re.fullmatch(r"-?[0-9]{1,18}", text):
-        return None, f"{text!r} is no whole number"
+        return None, f"{text!r} is not a whole number"
     number = int(text)
     return number, f"{text} is negative" if number < 0 else ""
 
@@ -113,7 +113,7 @@ def _items(text: str) -> Cell:
 
 def _dollars(text: str) -> Cell:
     if not re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,6})?", text):
-        return None, f"{text!r} is no number"
+        return None, f"{text!r} is not a number"
     number = float(text)
     return number, f"{text} is negative" if number < 0 else ""
 
@@ -122,8 +122,11 @@ def _moment(text: str) -> Cell:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        return None, f"{text!r} is no date"
-    return moment, f"{text!r} has a time zone; times are the store's own" if moment.tzinfo else ""
+        return None, f"{text!r} is not a valid date"
+    return (
+        moment,
+        f"{text!r} has a time zone; give the local time of the store" if moment.tzinfo else "",
+    )
 
 
 READERS: Mapping[str, Callable[[str], Cell]] = {
@@ -135,4 +138,4 @@ READERS: Mapping[str, Callable[[str], Cell]] = {
     "amount": _dollars,
     "discount": _dollars,
 }
-"""How each column of an order is read."""
+"""The reader of each column of an order."""

@@ -1,6 +1,6 @@
-"""Where this code location finds its databases, files and campaigns: the only place that knows.
+"""The resources: databases, files and the campaign service, for each environment.
 
-Assets take what is made here and never ask where they run.
+Assets get them from here, and do not depend on the environment.
 """
 
 import os
@@ -25,11 +25,11 @@ REQUIRED: Final = (
     *(f"GROCER_SHOP_{name}" for name in ("HOST", "USER", "PASSWORD")),
     BUCKET,
 )
-"""Environment variables without which nothing works on a cluster."""
+"""Environment variables that are required on a cluster."""
 
 
 class SettingsError(ValueError):
-    """An environment variable is missing or wrong; `str()` says which, and what is allowed."""
+    """An environment variable is missing or invalid; `str()` names it and the allowed values."""
 
 
 class DatabaseResource(dg.ConfigurableResource, ABC):
@@ -37,7 +37,7 @@ class DatabaseResource(dg.ConfigurableResource, ABC):
 
     @abstractmethod
     def database(self) -> Database:
-        """Return the database, not connected to yet."""
+        """Return the database, without a connection."""
 
 
 class DuckDBResource(DatabaseResource):
@@ -58,7 +58,7 @@ class PostgreSQLResource(DatabaseResource):
     name: str
     user: str
     password: str
-    settings: str = Field(description="What the environment variables that lead to it begin with.")
+    settings: str = Field(description="Prefix of the environment variables of this database.")
 
     def database(self) -> Database:
         """Return the database."""
@@ -66,7 +66,7 @@ class PostgreSQLResource(DatabaseResource):
 
 
 class FilesResource(dg.ConfigurableResource, ABC):
-    """Files that stores drop."""
+    """Files that stores upload."""
 
     @abstractmethod
     def files(self) -> Files:
@@ -103,7 +103,7 @@ class CampaignServiceResource(dg.ConfigurableResource):
 
 
 def current_environment() -> str:
-    """Return where this runs, as GROCER_ENVIRONMENT says; without it, on a laptop."""
+    """Return the environment in GROCER_ENVIRONMENT; `local` if it is not set."""
     return os.environ.get(ENVIRONMENT, "local")
 
 
@@ -111,11 +111,11 @@ def resources(environment: str) -> dict[str, Any]:
     """Return the resources of all assets and sensors.
 
     Raises:
-        SettingsError: there is no such environment, or one of its variables is missing or wrong.
+        SettingsError: the environment is unknown, or one of its variables is missing or invalid.
     """
     if environment not in MAKERS:
         raise SettingsError(
-            f"{ENVIRONMENT} is {environment!r}; it must be 'local' (DuckDB and a folder) or "
+            f"{ENVIRONMENT} is {environment!r}. It must be 'local' (DuckDB and a folder) or "
             "'cluster' (PostgreSQL and an object store)."
         )
     url = os.environ.get(CAMPAIGNS_URL, "http://127.0.0.1:8765")
@@ -135,7 +135,7 @@ def _cluster() -> dict[str, Any]:
     missing = [name for name in REQUIRED if not os.environ.get(name)]
     if missing:
         raise SettingsError(
-            f"{ENVIRONMENT} is 'cluster', and these environment variables are missing: "
+            f"{ENVIRONMENT} is 'cluster', but these environment variables are missing: "
             f"{', '.join(missing)}. Set them in the code location's values.yaml (env) or in a "
             "Secret that it names (envSecrets)."
         )
@@ -154,7 +154,7 @@ def _cluster() -> dict[str, Any]:
 def _postgresql(settings: str, *, default_name: str) -> PostgreSQLResource:
     port = os.environ.get(f"{settings}_PORT", "5432")
     if not port.isdigit():
-        raise SettingsError(f"{settings}_PORT is {port!r}; it must be a number, such as 5432.")
+        raise SettingsError(f"{settings}_PORT is {port!r}. It must be a number, such as 5432.")
     return PostgreSQLResource(
         host=dg.EnvVar(f"{settings}_HOST"),
         port=int(port),
@@ -166,4 +166,4 @@ def _postgresql(settings: str, *, default_name: str) -> PostgreSQLResource:
 
 
 MAKERS = {"local": _local, "cluster": _cluster}
-"""What makes the resources of each environment."""
+"""Environment → the function that makes its resources."""

@@ -1,4 +1,4 @@
-"""The shop in Dagster: its database, and its users, orders and order lines in the warehouse."""
+"""The assets of the shop: its database, and its users, orders and lines in the warehouse."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,29 +18,29 @@ OWNERS = ["team:ingestion"]
 DAYS = dg.DailyPartitionsDefinition(start_date="2017-01-01", end_date="2018-01-01")
 
 HALF_A_CENT = 0.005
-"""Two sums of the same dollars differ by less, whatever order they are added up in."""
+"""Two sums of the same dollars differ by less, in any order of addition."""
 
 RETRIES = dg.RetryPolicy(max_retries=2, delay=5)
-"""For a database that is just starting, or two first loads that make the same tables."""
+"""For a database that is starting, or two first loads that create the same tables."""
 
 
 class LoadOrders(dg.Config):
-    """Which orders to load."""
+    """The range of orders to load."""
 
     until: str | None = Field(
         default=None,
-        description="Load only orders from before this day or moment, such as 2017-06-01 or "
-        "2017-06-01 12:00:00; the next run goes on from there. Absent: all there are.",
+        description="Load only orders before this day or time, such as 2017-06-01 or "
+        "2017-06-01 12:00:00; the next run continues from there. Absent: all new orders.",
     )
 
     @property
     def before(self) -> datetime | None:
-        """The same, as a moment; raises dagster.Failure where it is none."""
+        """`until` as a datetime; raises dagster.Failure if it is invalid."""
         try:
             return datetime.fromisoformat(self.until) if self.until else None
         except ValueError as error:
             raise dg.Failure(
-                f"until is {self.until!r}; it must be a day or moment, such as 2017-06-01 or "
+                f"until is {self.until!r}. It must be a day or a time, such as 2017-06-01 or "
                 "2017-06-01 12:00:00.",
                 allow_retries=False,
             ) from error
@@ -56,9 +56,9 @@ class LoadOrders(dg.Config):
     op_tags=step_resources(memory="1Gi", cpu="1", max_memory="2Gi"),
 )
 def shop_database(shop: DatabaseResource) -> dg.MaterializeResult:
-    """The shop's own database, with a year of orders, their lines and who ordered.
+    """The shop's database, with a year of orders, their lines and users.
 
-    It is filled once; a database that has orders already is left as it is.
+    It is filled once; a database that has orders is not changed.
     """
     database = shop.database()
     is_filled = shop_data.seed(database)
@@ -82,9 +82,9 @@ def shop_database(shop: DatabaseResource) -> dg.MaterializeResult:
     retry_policy=RETRIES,
 )
 def users(shop: DatabaseResource, warehouse: DatabaseResource) -> dg.MaterializeResult:
-    """Every household that has ordered, and what it told of itself.
+    """All households with orders, with their demographics if known.
 
-    Each load brings those that are new or have changed.
+    Each load adds new and changed households.
     """
     target = warehouse.database()
     loaded = load_new(
@@ -115,9 +115,9 @@ def users(shop: DatabaseResource, warehouse: DatabaseResource) -> dg.Materialize
 def orders(
     config: LoadOrders, shop: DatabaseResource, warehouse: DatabaseResource
 ) -> dg.MaterializeResult:
-    """Every order of the shop: who, where, when, how much.
+    """All orders of the shop: user, store, time and amount.
 
-    Each load brings the orders that came since the last.
+    Each load adds the orders since the last one.
     """
     target = warehouse.database()
     loaded = load_new(
@@ -156,10 +156,9 @@ def orders(
 def order_lines(
     context: dg.AssetExecutionContext, shop: DatabaseResource, warehouse: DatabaseResource
 ) -> dg.MaterializeResult:
-    """What was in each order, day by day.
+    """The lines of each order, with a partition per day.
 
-    A day is loaded as a whole and takes the place of what was there. Any number of days in a row is
-    one run.
+    A load replaces a whole day. A range of days is one run.
     """
     window = context.partition_time_window
     days = {"first": window.start.date(), "after": window.end.date()}
@@ -179,7 +178,7 @@ def order_lines(
 
 @dg.asset_check(asset=orders)
 def nothing_was_lost(shop: DatabaseResource, warehouse: DatabaseResource) -> dg.AssetCheckResult:
-    """Up to the newest order in the warehouse, shop and warehouse have as many and the same sum."""
+    """Up to the newest order in the warehouse, shop and warehouse have equal counts and sums."""
     with warehouse.database().connect() as connection:
         ((newest,),) = connection.rows("SELECT max(ordered_at) FROM raw.orders")
         ((in_warehouse, amount),) = connection.rows(
@@ -204,12 +203,12 @@ def nothing_was_lost(shop: DatabaseResource, warehouse: DatabaseResource) -> dg.
 
 
 def agreed_columns(asset: dg.AssetsDefinition, table: Table) -> dg.AssetChecksDefinition:
-    """Return the check that a table has the columns that those who read it count on."""
+    """Return the check that a table has the columns that its readers expect."""
 
     @dg.asset_check(
         asset=asset,
         name="has_the_agreed_columns",
-        description=f"{table.name} has the columns and types that those who read it count on.",
+        description=f"{table.name} has the columns and types that its readers expect.",
     )
     def check(warehouse: DatabaseResource) -> dg.AssetCheckResult:
         with warehouse.database().connect() as connection:
@@ -219,7 +218,7 @@ def agreed_columns(asset: dg.AssetsDefinition, table: Table) -> dg.AssetChecksDe
             for name, kind in table.columns.items()
             if found.get(name) != kind
         ]
-        wrong += [f"{name} is not agreed on" for name in found if name not in table.columns]
+        wrong += [f"{name} is not expected" for name in found if name not in table.columns]
         return dg.AssetCheckResult(
             passed=not wrong,
             description=f"{table.name}: {'; '.join(wrong)}." if wrong else None,
@@ -230,7 +229,7 @@ def agreed_columns(asset: dg.AssetsDefinition, table: Table) -> dg.AssetChecksDe
 
 
 def table_metadata(connection: Connection, table: Table) -> dict[str, Any]:
-    """Return what Dagster's page shows of a table."""
+    """Return the metadata of a table."""
     return {
         "dagster/row_count": connection.count(table),
         "dagster/table_name": table.name,
@@ -251,7 +250,7 @@ checks_of_users = [agreed_columns(users, tables.USERS)]
 load_orders = dg.define_asset_job(
     "load_orders",
     selection=dg.AssetSelection.assets(orders),
-    description="Bring what the shop sold since the last time into the warehouse.",
+    description="Load the shop's new orders into the warehouse.",
 )
 
 nightly_orders = dg.ScheduleDefinition(

@@ -1,4 +1,4 @@
-"""The stores in Dagster: orders that they took while their line was down."""
+"""The assets of the stores: orders that they took while they were offline."""
 
 import json
 
@@ -13,15 +13,15 @@ from ingestion.shop import OWNERS, RETRIES, table_metadata, users
 from ingestion.tables import OFFLINE_ORDERS, OFFLINE_ORDERS_REJECTED
 
 NAMED_ROWS = 10
-"""Rows that a failed check names in its one sentence; its metadata has them all."""
+"""Number of rows in the description of a failed check; its metadata has all of them."""
 
 
 class LoadFiles(dg.Config):
-    """Which files to load."""
+    """The files to load."""
 
     files: list[str] = Field(
         default=[],
-        description=f"Names of files, such as {DROPPED}store_367.csv. None: all that were dropped.",
+        description=f"Names of files, such as {DROPPED}store_367.csv. Empty: all files there.",
     )
 
 
@@ -37,17 +37,17 @@ class LoadFiles(dg.Config):
         dg.AssetCheckSpec(
             "every_row_is_readable",
             asset="offline_orders",
-            description="The files of the newest load had no row that had to be left out.",
+            description="All rows in the files of the latest load are valid.",
         )
     ],
 )
 def offline_orders(
     config: LoadFiles, files: FilesResource, warehouse: DatabaseResource
 ) -> dg.MaterializeResult:
-    """Orders that stores wrote down while their line was down, from the files that they dropped.
+    """Orders that stores took while they were offline, from the files that they sent.
 
-    A file that is loaded again takes the place of what it brought before. Rows that can't be read
-    are kept apart, with the reason.
+    A file that is loaded again replaces its earlier rows. Invalid rows are stored separately, with
+    the reason.
     """
     store = files.files()
     names = config.files or sorted(store.fingerprints(DROPPED))
@@ -70,7 +70,7 @@ def offline_orders(
 
 
 def _replace(connection: Connection, files: list[str], found: Orders) -> None:
-    """Put what was found in these files in place of what they brought before."""
+    """Replace the earlier rows of these files."""
     import pyarrow as pa
 
     rejected = [row._asdict() for row in found.rejected]
@@ -84,7 +84,7 @@ def _replace(connection: Connection, files: list[str], found: Orders) -> None:
 
 
 def every_row_is_readable(rows: list[Rejected]) -> dg.AssetCheckResult:
-    """Return what the check of that name says where these rows were rejected."""
+    """Return the result of the check of that name, with the rejected rows."""
     named = [f"{row.file}, row {row.row}: {row.reason}" for row in rows[:NAMED_ROWS]]
     if len(rows) > NAMED_ROWS:
         named.append(f"and {len(rows) - NAMED_ROWS} more")
@@ -110,7 +110,7 @@ def every_row_is_readable(rows: list[Rejected]) -> dg.AssetCheckResult:
 load_offline_orders = dg.define_asset_job(
     "load_offline_orders",
     selection=dg.AssetSelection.assets(offline_orders),
-    description="Load files of orders that stores took while their line was down.",
+    description="Load files of orders that stores took while they were offline.",
 )
 
 
@@ -122,12 +122,12 @@ load_offline_orders = dg.define_asset_job(
 def dropped_files(
     context: dg.SensorEvaluationContext, files: FilesResource
 ) -> dg.SensorResult | dg.SkipReason:
-    """Load files that stores drop, and again when their content changes."""
+    """Load new and changed files of the stores."""
     seen = json.loads(context.cursor or "{}")
     found = files.files().fingerprints(DROPPED)
     new = [name for name, fingerprint in found.items() if seen.get(name) != fingerprint]
     if not new:
-        return dg.SkipReason(f"None of the {len(found)} files in {DROPPED} is new.")
+        return dg.SkipReason(f"None of the {len(found)} files in {DROPPED} is new or changed.")
     return dg.SensorResult(
         run_requests=[
             dg.RunRequest(

@@ -1,7 +1,6 @@
 """The tables that this code location reads and writes: their names, columns and types.
 
-Types are SQL's, in words that DuckDB and PostgreSQL both know. Cheap to import: pyarrow comes in
-only where rows are moved.
+Types are SQL types of both DuckDB and PostgreSQL. pyarrow is imported only when rows are moved.
 """
 
 from collections.abc import Mapping
@@ -42,7 +41,7 @@ USER_COLUMNS = {
     "kids_count": "text",
     "updated_at": "timestamp",
 }
-"""What a household did not tell is null."""
+"""Unknown facts of a household are null."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +49,7 @@ class Table:
     """A table.
 
     Attributes:
-        name: with its schema, if that is not the database's own.
+        name: with its schema, if that is not the default schema.
         columns: each column's type.
         required: columns that are never null.
     """
@@ -60,7 +59,7 @@ class Table:
     required: tuple[str, ...] = ()
 
     def arrow_schema(self) -> "pa.Schema":
-        """Return the same as pyarrow says it."""
+        """Return the columns as a pyarrow schema."""
         import pyarrow as pa
 
         types = {

@@ -1,7 +1,7 @@
-"""The assets of this code location: a partition per month, each with what is known at its end.
+"""The assets of this code location, with a partition per month, from the data up to its end.
 
 scikit-learn, pandas and matplotlib are imported in the steps that need them: code server and run
-pods load this module, too, and would hold 200 MiB for nothing.
+pods load this module too, and would need 200 MiB more.
 """
 
 import csv
@@ -14,64 +14,64 @@ from pydantic import Field
 
 from bulkhead.steps import step_resources
 from ml import environment, tables
-from ml.programs import FLYER_VERSION, Program, neighbour_tags
+from ml.programs import FLYER_VERSION, Program, sidecar_tags
 from ml.resources import FileStore, Warehouse
 
 if TYPE_CHECKING:
     import pandas as pd
 
 FORECAST_VERSION = "1"
-"""Of the forecast's features and model; another one shows what was made before as out of date."""
+"""Version of the forecast's features and model; a change marks older results as stale."""
 
 SHOPPERS_VERSION = "1"
-"""The same for the shoppers."""
+"""Version of the shoppers' features and model."""
 
 DAILY_ORDER_SUMMARY = dg.AssetKey("daily_order_summary")
 USER_WEEKS = dg.AssetKey("user_weeks")
 
 FITTED_WITH = ("pandas", "scikit-learn")
-"""The libraries whose versions the page shows of each model: with others it may not load."""
+"""Libraries whose versions are in each model's metadata: with others it may not load."""
 
 LIKELIEST = 10
-"""Households that the page shows."""
+"""Households in the metadata."""
 
 months = dg.MonthlyPartitionsDefinition(start_date="2017-04", end_date="2018-01", fmt="%Y-%m")
-"""The months at whose end is asked; before April there is too little to learn from."""
+"""The months to forecast from; before April there are too few data."""
 
 follow = (
-    # Dagster's own `eager` takes two things for an answer to all that came before them: the end of
-    # any run, though that may have read what was there before, and the daemon's first look. Here
-    # nothing but a request is one; so what is missing when this joins is made as soon as it can be.
+    # For Dagster's own `eager`, an update is handled after any run, which may have read older data,
+    # and after the daemon's first evaluation. Here it is handled only by a request. So assets that
+    # are missing when this code location is added are requested at once.
     dg.AutomationCondition.eager().replace("handled", dg.AutomationCondition.newly_requested())
     & ~dg.AutomationCondition.any_deps_match(
         dg.AutomationCondition.any_checks_match(
             dg.AutomationCondition.check_failed(), blocking_only=True
         )
     )
-).with_label("eager, unless a check has found what it is made from to be wrong")
+).with_label("eager, unless a blocking check of an upstream asset failed")
 
 common: dict[str, Any] = {
     "partitions_def": months,
     "owners": ["team:ml"],
     "tags": {"demo": "grocer"},
-    # Of months it asks for the latest alone; the earlier ones are a backfill, where one wants them.
+    # It requests only the latest month; earlier months are a backfill.
     "automation_condition": follow,
 }
 
 
 class Training(dg.Config):
-    """How thoroughly the model is trained."""
+    """Configuration of the training."""
 
     resamples: int = Field(
         default=200,
         ge=20,
-        description="How often the days are drawn anew, to learn how sure the model may be. All "
-        "of them are held in memory together: 20000 take about 1 GiB.",
+        description="Number of bootstrap resamples of the days, for the uncertainty of the model. "
+        "All of them are in memory at the same time: 20000 need about 1 GiB.",
     )
 
 
 def table_metadata(table: tables.Table) -> dict[str, Any]:
-    """Return what the page says of a table: its name and its columns."""
+    """Return the metadata of a table: its name and its columns."""
     columns = [dg.TableColumn(*column) for column in table.columns]
     return {
         "dagster/table_name": table.full_name,
@@ -89,7 +89,7 @@ def table_metadata(table: tables.Table) -> dict[str, Any]:
         dg.AssetCheckSpec(
             "better_than_naive",
             asset="order_forecast_model",
-            description="On its last 28 days it is nearer than repeating the week before them.",
+            description="Its error on the last 28 days is below that of repeating the week before.",
         )
     ],
     op_tags=step_resources(memory="640Mi", cpu="1", max_memory="2Gi"),
@@ -97,10 +97,10 @@ def table_metadata(table: tables.Table) -> dict[str, Any]:
 def order_forecast_model(
     context: dg.AssetExecutionContext, config: Training, warehouse: Warehouse, files: FileStore
 ) -> dg.MaterializeResult:
-    """How many orders a day brings, learned from the days before.
+    """A model of the number of orders a day, fitted to the days before.
 
-    The model looks at the last seven days and at the day of the week. Every version is kept in the
-    file store together with its figures.
+    Its features are the last seven days and the day of the week. Every version is kept in the file
+    store with its metrics.
     """
     from ml import forecast, models, plots
 
@@ -133,8 +133,8 @@ def order_forecast_model(
         check_results=[
             better_than_naive(
                 passed=evaluation.mape < evaluation.naive_mape,
-                sentence=f"The model misses a day by {evaluation.mape:.2f} %, repeating the last "
-                f"week by {evaluation.naive_mape:.2f} %.",
+                sentence=f"The mean error of the model is {evaluation.mape:.2f} % a day; that of "
+                f"repeating the last week is {evaluation.naive_mape:.2f} %.",
                 figures={"mape": evaluation.mape, "naive_mape": evaluation.naive_mape},
             )
         ],
@@ -152,7 +152,7 @@ def order_forecast_model(
 def predicted_orders(
     context: dg.AssetExecutionContext, warehouse: Warehouse, files: FileStore
 ) -> dg.MaterializeResult:
-    """The orders to expect on each of the 30 days after the month, and how sure that is."""
+    """The expected orders of each of the 30 days after the month, with an interval."""
     from ml import forecast, models, plots
 
     as_of = month_end(context)
@@ -166,7 +166,7 @@ def predicted_orders(
         metadata={
             "dagster/row_count": len(predicted),
             "days_to_come": dg.MetadataValue.md(plots.as_markdown(picture, "The days to come")),
-            # The demo's command draws bars of it.
+            # The demo's command shows it as bars.
             "next_week": as_table(predicted.head(forecast.WEEK).astype({"order_date": str})),
             "orders": float(predicted["orders"].sum()),
             "model_version": card.version,
@@ -180,14 +180,14 @@ def predicted_orders(
     deps=[predicted_orders],
     kinds={"shell"},
     code_version=FLYER_VERSION,
-    op_tags=neighbour_tags(environment.flyer_image()),
+    op_tags=sidecar_tags(environment.flyer_image()),
 )
 def store_flyer(
     context: dg.AssetExecutionContext, warehouse: Warehouse, files: FileStore, program: Program
 ) -> dg.MaterializeResult:
-    """A note for the stores: the five busiest of the days to come.
+    """A note for the stores: the five busiest of the forecast days.
 
-    A shell script writes it, and tells Dagster about it through Dagster Pipes.
+    A shell script writes it, and reports to Dagster through Dagster Pipes.
     """
     predicted = warehouse.open().select(tables.PREDICTIONS_OF, as_of=month_end(context))
     with program.folder() as folder:
@@ -211,7 +211,7 @@ def store_flyer(
         dg.AssetCheckSpec(
             "better_than_naive",
             asset="next_week_shoppers",
-            description="It orders the households better than by last visit or by regularity.",
+            description="It ranks the households better than by last visit or by frequency.",
         )
     ],
     op_tags=step_resources(memory="640Mi", cpu="1", max_memory="1Gi"),
@@ -219,7 +219,7 @@ def store_flyer(
 def next_week_shoppers(
     context: dg.AssetExecutionContext, warehouse: Warehouse
 ) -> dg.MaterializeResult:
-    """How likely each household is to shop in the first whole week after the month."""
+    """The probability that each household shops in the first whole week after the month."""
     from ml import shoppers
 
     as_of = month_end(context)
@@ -245,9 +245,9 @@ def next_week_shoppers(
         check_results=[
             better_than_naive(
                 passed=evaluation.auc > evaluation.naive_auc,
-                sentence=f"The model's area under the curve is {evaluation.auc:.3f}, the better "
-                f"naive order's {evaluation.naive_auc:.3f} (last visit "
-                f"{evaluation.recency_auc:.3f}, regularity {evaluation.frequency_auc:.3f}).",
+                sentence=f"The AUC of the model is {evaluation.auc:.3f}; that of the better naive "
+                f"ranking is {evaluation.naive_auc:.3f} (last visit "
+                f"{evaluation.recency_auc:.3f}, frequency {evaluation.frequency_auc:.3f}).",
                 figures=figures,
             )
         ],
@@ -255,12 +255,12 @@ def next_week_shoppers(
 
 
 def month_end(context: dg.AssetExecutionContext) -> dt.date:
-    """Return the last day of a partition, up to whose end everything is known."""
+    """Return the last day of a partition."""
     return context.partition_time_window.end.date() - dt.timedelta(days=1)
 
 
 def data_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
-    """Return the version of what an asset holds now; None where Dagster knows of none."""
+    """Return the data version of an asset's latest materialization, if there is one."""
     event = instance.get_latest_materialization_event(key)
     if event is None or event.asset_materialization is None:
         return None
@@ -270,20 +270,20 @@ def data_version(instance: dg.DagsterInstance, key: dg.AssetKey) -> str | None:
 def better_than_naive(
     *, passed: bool, sentence: str, figures: dict[str, float]
 ) -> dg.AssetCheckResult:
-    """Return a check's result that says both figures."""
+    """Return a check's result with both metrics."""
     return dg.AssetCheckResult(
         check_name="better_than_naive", passed=passed, description=sentence, metadata=figures
     )
 
 
 def as_table(rows: "pd.DataFrame") -> dg.TableMetadataValue:
-    """Return rows as a table for the page."""
+    """Return rows as table metadata."""
     records = rows.round(4).to_dict(orient="records")
     return dg.MetadataValue.table([dg.TableRecord(record) for record in records])
 
 
 def write_csv(file: IO[str], predicted: "pd.DataFrame") -> None:
-    """Write predicted orders, and the day of the week, as the flyer's program reads them."""
+    """Write predicted orders and days of the week in the format of the flyer's program."""
     rows = csv.writer(file, lineterminator="\n")
     rows.writerow(["order_date", "weekday", "orders", "lower", "upper"])
     for day, *figures in predicted.itertuples(index=False):

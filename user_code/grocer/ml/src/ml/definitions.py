@@ -1,15 +1,20 @@
-"""What this code location offers to Dagster."""
+"""The definitions of this code location."""
 
 import dagster as dg
 
 from ml import assets, environment
 from ml.environment import Environment
 from ml.resources import resources
+from ml.upstream import reject_unknown
 
 
 def definitions(env: Environment) -> dg.Definitions:
-    """Put together the definitions of an environment."""
-    return dg.Definitions(
+    """Return the definitions of an environment.
+
+    Raises:
+        DagsterInvalidDefinitionError: an asset depends on an unknown asset key.
+    """
+    everything = dg.Definitions(
         assets=[
             assets.order_forecast_model,
             assets.predicted_orders,
@@ -26,6 +31,7 @@ def definitions(env: Environment) -> dg.Definitions:
         ],
         resources=resources(env),
     )
+    return reject_unknown(everything)
 
 
 defs = definitions(environment.current())

@@ -1,21 +1,21 @@
-"""Where this process runs: on a laptop or on the cluster."""
+"""The environment of this process: a laptop or the cluster."""
 
 import enum
 import os
 from pathlib import Path
 
 VARIABLE = "GROCER_ENVIRONMENT"
-"""Environment variable: which of the two."""
+"""Environment variable: `local` or `cluster`."""
 
 DATA = "GROCER_DATA"
-"""Environment variable: the laptop's folder for everything that the grocer stores."""
+"""Environment variable: the folder of the grocer's data on a laptop."""
 
 FLYER_IMAGE = "GROCER_FLYER_IMAGE"
-"""Environment variable: image of the container beside the flyer's step; absent: there is none."""
+"""Environment variable: image of the sidecar of the flyer's step; absent: no sidecar."""
 
 
 class Environment(enum.StrEnum):
-    """What the code runs against; the assets are the same in both."""
+    """Selects the resources; the assets are the same in both."""
 
     LOCAL = "local"
     """DuckDB and a folder of this machine."""
@@ -24,15 +24,15 @@ class Environment(enum.StrEnum):
 
 
 def current() -> Environment:
-    """Return the environment that `GROCER_ENVIRONMENT` names; `local` if it is not set.
+    """Return the environment in `GROCER_ENVIRONMENT`; `local` if it is not set.
 
     Raises:
-        ValueError: it names another.
+        ValueError: the value is invalid.
     """
     name = os.environ.get(VARIABLE, Environment.LOCAL)
     if name not in list(Environment):
         allowed = " or ".join(repr(str(environment)) for environment in Environment)
-        raise ValueError(f"{VARIABLE} is {name!r}, and must be {allowed}.")
+        raise ValueError(f"{VARIABLE} is {name!r}. It must be {allowed}.")
     return Environment(name)
 
 
@@ -42,5 +42,5 @@ def data() -> Path:
 
 
 def flyer_image() -> str | None:
-    """Return the image of the container beside the flyer's step; None where there shall be none."""
+    """Return the image of the sidecar of the flyer's step; None: no sidecar."""
     return os.environ.get(FLYER_IMAGE) or None

@@ -8,17 +8,17 @@ import boto3
 
 
 class Files(Protocol):
-    """What the assets need of a store of files."""
+    """A store of files."""
 
     def write(self, name: str, content: bytes) -> str:
-        """Put a file there, over one of the same name; return where it is."""
+        """Write a file, replacing one of the same name; return its address."""
         ...
 
     def read(self, name: str) -> bytes:
         """Return a file's content.
 
         Raises:
-            FileNotFoundError: there is no such file.
+            FileNotFoundError: the file does not exist.
         """
         ...
 
@@ -30,7 +30,7 @@ class Folder:
     path: Path
 
     def write(self, name: str, content: bytes) -> str:
-        """Put a file there; a reader sees the old one or the new one, never half of it."""
+        """Write a file atomically; return its path."""
         file = self.path / name
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(f".{file.name}.part")

@@ -1,8 +1,8 @@
-"""Orders per day, and how many to expect on the days to come, without Dagster.
+"""Forecasts orders per day, without Dagster.
 
-A model of a day is fitted to what is known at that day's end. It is a ridge regression of a day's
-orders on those of the seven days before and on the day of the week; several days ahead, it is fed
-with what it expects itself.
+A model is fitted to the data up to the end of a day. It is a ridge regression of a day's orders on
+those of the seven days before and on the day of the week. For several days ahead, its own
+predictions are the input.
 """
 
 import datetime as dt
@@ -15,21 +15,21 @@ from sklearn.linear_model import Ridge
 
 WEEK = 7
 HORIZON = 30
-"""Days that are forecast."""
+"""Number of forecast days."""
 
 HELD_OUT = 28
-"""Last days known, which the evaluated model does not see: whole weeks, so that each day of the
-week counts alike."""
+"""Number of last days that the evaluated model does not see: whole weeks, so that each day of the
+week has the same weight."""
 
 FEWEST_DAYS = 70
-"""Held out are 28; six weeks are left to learn from."""
+"""28 held-out days, and six weeks to fit to."""
 
 SHRINKAGE = 10.0
 """Weight of the ridge's penalty on standardized features. From 1 to 10 the error on the grocer's
 nine months differs by less than 0.1 percentage points."""
 
 SURE = 0.8
-"""Share of days that shall lie between `lower` and `upper`."""
+"""Target share of days between `lower` and `upper`."""
 
 
 class TooLittleHistoryError(ValueError):
@@ -38,14 +38,14 @@ class TooLittleHistoryError(ValueError):
 
 @dataclass(frozen=True)
 class OrderForecast:
-    """A fitted model and what it starts from.
+    """A fitted model and its starting values.
 
     Attributes:
-        as_of: the last day that it knows.
+        as_of: the last day of its data.
         recent: orders of the seven days up to then, oldest first.
-        weights: what `_features` are multiplied with; the last is the constant.
-        members: one row of such weights for each resample of the days.
-        errors: orders by which the members missed days that were not in their resample.
+        weights: coefficients of `_features`; the last is the intercept.
+        members: such weights, one row for each resample of the days.
+        errors: errors of the members, in orders, on days outside their resample.
     """
 
     as_of: dt.date
@@ -56,11 +56,11 @@ class OrderForecast:
 
 
 class Evaluation(NamedTuple):
-    """How a model did on the held-out days.
+    """The errors of a model on the held-out days.
 
     Attributes:
         mape: its mean absolute error, in percent of a day's orders.
-        naive_mape: that of repeating the last week known, day by day.
+        naive_mape: error of repeating the last known week.
         days: one row per held-out day: `order_date`, `orders`, `predicted`, `naive`.
     """
 
@@ -70,13 +70,13 @@ class Evaluation(NamedTuple):
 
 
 def as_history(summary: pd.DataFrame, as_of: dt.date) -> pd.Series:
-    """Return orders by day, from the first day known to `as_of`; NaN where the shops were closed.
+    """Return orders by day, from the first known day to `as_of`; NaN if the stores were closed.
 
-    Closed they were on a day that brought no order, whether it has a row or not.
+    The stores were closed on days without orders, with or without a row.
 
     Args:
         summary: rows of `analytics.daily_order_summary`; days after `as_of` are left out.
-        as_of: the last day that is known.
+        as_of: the last known day.
 
     Raises:
         TooLittleHistoryError: fewer than 70 days, or none in the last week.
@@ -94,7 +94,7 @@ def as_history(summary: pd.DataFrame, as_of: dt.date) -> pd.Series:
     last = orders.index[-1].date()
     if (as_of - last).days >= WEEK:
         raise TooLittleHistoryError(
-            f"analytics.daily_order_summary ends on {last}, and the forecast starts after {as_of}. "
+            f"analytics.daily_order_summary ends on {last}; the forecast starts after {as_of}. "
             f"Load the orders up to {as_of}, or choose an earlier month."
         )
     return orders.reindex(pd.date_range(orders.index[0], as_of))
@@ -105,9 +105,9 @@ def fit(history: pd.Series, resamples: int = 200, seed: int = 0) -> OrderForecas
 
     Args:
         history: what `as_history` returned.
-        resamples: how often the days are drawn anew, to learn how sure the model may be. All of
-            them are held in memory together, each about 110 bytes per day of the history.
-        seed: of the drawing.
+        resamples: number of bootstrap resamples of the days, for the uncertainty of the model.
+            All of them are in memory at the same time, about 110 bytes each per day.
+        seed: of the random numbers.
     """
     orders = _without_gaps(history)
     features, known = _table(orders, history)
@@ -129,10 +129,10 @@ def fit(history: pd.Series, resamples: int = 200, seed: int = 0) -> OrderForecas
 
 
 def predict(model: OrderForecast, days: int = HORIZON, seed: int = 0) -> pd.DataFrame:
-    """Return what is to be expected: `order_date`, `orders`, `lower`, `upper`.
+    """Return the forecast: `order_date`, `orders`, `lower`, `upper`.
 
-    `lower` and `upper` are what one day in ten falls below and one in ten exceeds, among courses
-    in which each member of the model goes its own way and misses each day as it missed others.
+    `lower` and `upper` are quantiles of simulated courses: each member of the model makes its own
+    forecast, with random errors from the errors of the members.
     """
     rng = np.random.default_rng(seed)
     errors = rng.choice(model.errors, size=(len(model.members), days))
@@ -150,9 +150,9 @@ def predict(model: OrderForecast, days: int = HORIZON, seed: int = 0) -> pd.Data
 
 
 def evaluate(history: pd.Series) -> Evaluation:
-    """Hide the last 28 days from a model, and compare what it expects there with what came.
+    """Fit a model without the last 28 days, and compare its forecast with the orders of these days.
 
-    Days on which the shop was closed do not count.
+    Days on which the stores were closed do not count.
     """
     known, hidden = history[:-HELD_OUT], history[-HELD_OUT:]
     orders = _without_gaps(known)
@@ -175,7 +175,7 @@ def evaluate(history: pd.Series) -> Evaluation:
 
 
 def _without_gaps(history: pd.Series) -> np.ndarray:
-    """A closed day counts, to the days after it, as the same day of the week before."""
+    """Return the orders; a closed day has those of the same day of the week before."""
     orders = history.to_numpy(copy=True)
     for day in np.flatnonzero(np.isnan(orders)):
         orders[day] = orders[day - WEEK] if day >= WEEK else np.nanmean(orders[: 2 * WEEK])
@@ -183,7 +183,7 @@ def _without_gaps(history: pd.Series) -> np.ndarray:
 
 
 def _table(orders: np.ndarray, history: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    """The features of each day that was open and has a week before it, and its orders."""
+    """Return the features and orders of each open day that has a week before it."""
     before = np.lib.stride_tricks.sliding_window_view(orders[:-1], WEEK)
     features = _features(before, history.index[WEEK:].day_of_week.to_numpy())
     known = history.to_numpy()[WEEK:]
@@ -192,14 +192,14 @@ def _table(orders: np.ndarray, history: pd.Series) -> tuple[np.ndarray, np.ndarr
 
 
 def _features(before: np.ndarray, weekday: np.ndarray) -> np.ndarray:
-    """A row per day: the seven days before, oldest first, and a column per day of the week."""
+    """Return a row per day: the seven days before, oldest first, and a column per weekday."""
     return np.hstack([before, np.eye(WEEK)[weekday]])
 
 
 def _weights(features: np.ndarray, orders: np.ndarray) -> np.ndarray:
-    """The ridge's weights for features as they are, not standardized, and the constant."""
+    """Return the ridge's coefficients for features that are not standardized, and the intercept."""
     mean, spread = features.mean(axis=0), features.std(axis=0)
-    spread[spread == 0] = 1  # a column that is always the same says nothing
+    spread[spread == 0] = 1  # a constant column
     ridge = Ridge(alpha=SHRINKAGE).fit((features - mean) / spread, orders)
     slopes = ridge.coef_ / spread
     return np.append(slopes, ridge.intercept_ - slopes @ mean)
@@ -212,7 +212,7 @@ def _expected(features: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def _course(
     recent: np.ndarray, as_of: dt.date, members: np.ndarray, errors: np.ndarray
 ) -> np.ndarray:
-    """What each member (row of weights) expects day by day, missing it by `errors`."""
+    """Return the forecast of each member (row of weights) day by day, plus `errors`."""
     course = np.tile(recent, (len(members), 1))
     for day, missed in zip(_days_after(as_of, errors.shape[1]), errors.T, strict=True):
         features = _features(course[:, -WEEK:], np.full(len(members), day.weekday()))

@@ -1,4 +1,4 @@
-"""Where fitted models are kept, and what is written down about each; without Dagster."""
+"""Stores fitted models, each with a card of its metrics and versions; without Dagster."""
 
 import datetime as dt
 import io
@@ -13,15 +13,15 @@ from ml.forecast import OrderForecast
 
 @dataclass(frozen=True)
 class Card:
-    """What there is to know about a model.
+    """The metrics and versions of a model.
 
     Attributes:
-        version: the run that made it.
-        as_of: the last day that it knows, as ISO writes it.
-        code_version: of features and model.
-        data_version: of the table that it was fitted to, where Dagster knows it.
+        version: id of the run that fitted it.
+        as_of: the last day of its data, in ISO format.
+        code_version: version of features and model.
+        data_version: version of the table that it was fitted to, if known.
         mape: its error on the held-out days, in percent.
-        naive_mape: that of repeating the last week.
+        naive_mape: error of repeating the last week.
     """
 
     version: str
@@ -33,7 +33,7 @@ class Card:
 
 
 def save(files: Files, partition: str, model: OrderForecast, card: Card) -> str:
-    """Keep a model beside its month's earlier ones, as the latest; return where it is."""
+    """Store a model as the latest of its month; return its address."""
     buffer = io.BytesIO()
     joblib.dump(model, buffer, compress=3)
     text = json.dumps(
@@ -42,7 +42,7 @@ def save(files: Files, partition: str, model: OrderForecast, card: Card) -> str:
     ).encode()
     where = files.write(f"models/{partition}/{card.version}.joblib", buffer.getvalue())
     files.write(f"models/{partition}/{card.version}.json", text)
-    # Last: whoever reads it finds a model that is there as a whole.
+    # Last, so that it never refers to an incomplete model.
     files.write(f"models/{partition}/latest.json", text)
     return where
 
@@ -51,7 +51,7 @@ def load_latest(files: Files, partition: str) -> tuple[OrderForecast, Card]:
     """Return a month's latest model and its card.
 
     Raises:
-        FileNotFoundError: there is none yet.
+        FileNotFoundError: there is no model of the month.
     """
     content = json.loads(files.read(f"models/{partition}/latest.json"))
     card = Card(**{name: content[name] for name in Card.__dataclass_fields__})

@@ -1,4 +1,4 @@
-"""Pictures for the page: PNG, small enough to be kept as metadata."""
+"""Pictures for the Dagster UI: PNG, small enough for metadata."""
 
 import base64
 import io
@@ -42,7 +42,7 @@ def as_markdown(png: bytes, title: str) -> str:
 
 
 def _picture(title: str) -> tuple[Figure, Axes]:
-    # Not pyplot: it keeps every figure and asks for a display.
+    # Not pyplot: it keeps every figure in memory and needs a display.
     figure = Figure(figsize=(8, 3), dpi=80, layout="constrained")
     axes = figure.subplots()
     axes.set_title(title, color=INK, loc="left", fontsize=11)

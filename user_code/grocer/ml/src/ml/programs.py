@@ -1,8 +1,8 @@
-"""How the flyer's program is started: by the step itself, or in a container beside the step's.
+"""Runs the flyer's program: as a subprocess of the step, or in a sidecar container.
 
-Either way it works in a folder, and tells Dagster there, by the Pipes protocol, what became of it.
-A step's pod has no Kubernetes token, so a step can't start a pod for its program: the neighbour
-is part of the step's own pod, from its beginning to its end.
+In both cases the program works in a folder, and reports to Dagster there with the Pipes protocol.
+A step's pod has no Kubernetes token, so a step cannot start a pod for its program: the sidecar is
+part of the step's own pod.
 """
 
 import time
@@ -22,24 +22,24 @@ FLYER = Path(__file__).parent / "flyer" / "flyer.sh"
 FLYER_VERSION = sha256(FLYER.read_bytes()).hexdigest()[:12]
 
 SHARED_FOLDER = "/shared"
-"""Where both containers of the step's pod see the same folder."""
+"""The folder that both containers of the step's pod mount."""
 
-NEIGHBOUR_RESOURCES = {"cpu": "50m", "memory": "32Mi"}
-"""Shell, awk and sort take 2 MiB each."""
+SIDECAR_RESOURCES = {"cpu": "50m", "memory": "32Mi"}
+"""Shell, awk and sort use 2 MiB each."""
 
 
 class Program(dg.ConfigurableResource, ABC):
-    """A program that is no Python, and how it is started."""
+    """A program in another language than Python, and how to run it."""
 
     @abstractmethod
     def folder(self) -> Any:  # noqa: ANN401 - a context manager that gives a Path
-        """Give the folder in which the program works."""
+        """Give the working folder of the program."""
 
     @abstractmethod
     def run(
         self, context: dg.AssetExecutionContext, folder: Path
     ) -> dg.PipesClientCompletedInvocation:
-        """Run the program on what lies in the folder; return what it told.
+        """Run the program on the contents of the folder; return what it reported.
 
         Raises:
             DagsterPipesExecutionError: it failed.
@@ -47,72 +47,71 @@ class Program(dg.ConfigurableResource, ABC):
 
 
 class Subprocess(Program):
-    """The step starts the program itself."""
+    """The step runs the program as a subprocess."""
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
-        """Give a new folder, for this one time."""
+        """Give a new temporary folder."""
         with TemporaryDirectory(prefix="flyer-") as folder:
             yield Path(folder)
 
     def run(
         self, context: dg.AssetExecutionContext, folder: Path
     ) -> dg.PipesClientCompletedInvocation:
-        """Start the program and wait for its end; see `Program`."""
+        """Run the program to its end; see `Program`."""
         client = dg.PipesSubprocessClient(
             context_injector=_injector(folder), message_reader=_reader(folder)
         )
         return client.run(context=context, command=["sh", str(FLYER), str(folder)])
 
 
-class Neighbour(Program):
-    """The program waits in a container of its own, in the step's pod, and is asked by files."""
+class Sidecar(Program):
+    """The program runs in a sidecar of the step's pod, and gets requests as files."""
 
     shared: str = SHARED_FOLDER
-    patience_seconds: float = 120.0
+    timeout_seconds: float = 120.0
 
     @contextmanager
     def folder(self) -> Iterator[Path]:
-        """Give the folder that both containers see."""
+        """Give the folder that both containers mount."""
         yield Path(self.shared)
 
     def run(
         self, context: dg.AssetExecutionContext, folder: Path
     ) -> dg.PipesClientCompletedInvocation:
-        """Ask the neighbour and wait for its answer; see `Program`."""
+        """Send a request to the sidecar and wait for its response; see `Program`."""
         go, done = folder / "go", folder / "done"
         done.unlink(missing_ok=True)
         with dg.open_pipes_session(
             context=context, context_injector=_injector(folder), message_reader=_reader(folder)
         ) as session:
             go.touch()
-            code = self._answer(go, done)
+            code = self._exit_code(go, done)
             if code:
                 raise DagsterPipesExecutionError(
-                    f"{FLYER.name} ended with exit code {code} in the container beside this "
-                    "step's; what it printed is in that container's log."
+                    f"{FLYER.name} exited with code {code} in the sidecar container `flyer` of "
+                    "this step's pod. See the log of that container."
                 )
         return dg.PipesClientCompletedInvocation(session)
 
-    def _answer(self, go: Path, done: Path) -> int:
-        end = time.monotonic() + self.patience_seconds
+    def _exit_code(self, go: Path, done: Path) -> int:
+        end = time.monotonic() + self.timeout_seconds
         while not done.exists():
             if time.monotonic() > end:
                 go.unlink(missing_ok=True)
                 raise DagsterPipesExecutionError(
-                    f"{FLYER.name} has not answered in {self.shared} for "
-                    f"{self.patience_seconds:.0f} s. It runs in the container `flyer` beside this "
-                    "step's, of the image that GROCER_FLYER_IMAGE names: look at that container."
+                    f"{FLYER.name} did not respond in {self.shared} within "
+                    f"{self.timeout_seconds:.0f} s. It runs in the sidecar container `flyer` of "
+                    "this step's pod, from the image in GROCER_FLYER_IMAGE. Check that container."
                 )
             time.sleep(0.1)
         return int(done.read_text())
 
 
-def neighbour_tags(image: str | None) -> dict[str, Any]:
-    """Return the op tag that puts the neighbour into a step's pod; none where there is no image.
+def sidecar_tags(image: str | None) -> dict[str, Any]:
+    """Return the op tag that adds the sidecar to a step's pod; empty without an image.
 
-    It is a native sidecar: Kubernetes ends it when the step's own container has ended, however
-    that went. https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
+    It is a native sidecar: Kubernetes stops it when the step's own container has ended. https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/
     """
     if not image:
         return {}
@@ -123,7 +122,7 @@ def neighbour_tags(image: str | None) -> dict[str, Any]:
         "command": ["sh", str(FLYER), "--serve", SHARED_FOLDER],
         "restart_policy": "Always",
         "volume_mounts": [mount],
-        "resources": {"requests": NEIGHBOUR_RESOURCES, "limits": NEIGHBOUR_RESOURCES},
+        "resources": {"requests": SIDECAR_RESOURCES, "limits": SIDECAR_RESOURCES},
         "security_context": {
             "allow_privilege_escalation": False,
             "capabilities": {"drop": ["ALL"]},

@@ -1,7 +1,7 @@
-"""What the assets work with, on a laptop and on the cluster.
+"""The resources of the assets, on a laptop and on the cluster.
 
-Databases, pandas and the object store's client are imported where they are opened: code server and
-run pods, which load the definitions too, never open them.
+Database drivers, pandas and boto3 are imported when a resource is opened: code server and run pods,
+which load the definitions too, never open one.
 """
 
 import os
@@ -13,14 +13,14 @@ import dagster as dg
 
 from ml import environment
 from ml.environment import Environment
-from ml.programs import Neighbour, Subprocess
+from ml.programs import Sidecar, Subprocess
 
 if TYPE_CHECKING:
     from ml import files, warehouse
 
 
 class Warehouse(dg.ConfigurableResource, ABC):
-    """Where the grocer's tables are."""
+    """The database of the grocer's tables."""
 
     @abstractmethod
     def open(self) -> "warehouse.Warehouse":
@@ -28,7 +28,7 @@ class Warehouse(dg.ConfigurableResource, ABC):
 
 
 class DuckDBWarehouse(Warehouse):
-    """A file of this machine."""
+    """A file on this machine."""
 
     path: str
 
@@ -56,7 +56,7 @@ class PostgreSQLWarehouse(Warehouse):
 
 
 class FileStore(dg.ConfigurableResource, ABC):
-    """Where this code location keeps models and flyers."""
+    """The store of models and flyers."""
 
     @abstractmethod
     def open(self) -> "files.Files":
@@ -64,7 +64,7 @@ class FileStore(dg.ConfigurableResource, ABC):
 
 
 class FolderStore(FileStore):
-    """A folder of this machine."""
+    """A folder on this machine."""
 
     path: str
 
@@ -114,5 +114,5 @@ def resources(env: Environment) -> dict[str, Any]:
                     # Absent for AWS itself.
                     endpoint=os.environ.get("BULKHEAD_OBJECT_STORE_ENDPOINT"),
                 ),
-                "program": Neighbour() if environment.flyer_image() else Subprocess(),
+                "program": Sidecar() if environment.flyer_image() else Subprocess(),
             }

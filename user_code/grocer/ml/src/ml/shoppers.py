@@ -1,8 +1,8 @@
-"""Which households will shop in the next week, without Dagster.
+"""Predicts which households will shop in the next week, without Dagster.
 
-Weeks start on Monday. Known is a week that has ended; "the next week" is the first that starts
-after the day on which the question is asked. Unless that day is a Sunday, one week lies between
-the two, and the model learns with the same distance.
+Weeks start on Monday. A week is known when it has ended; "the next week" is the first that starts
+after `as_of`. Unless `as_of` is a Sunday, one week is between the two, and the model is fitted with
+the same distance.
 """
 
 import datetime as dt
@@ -17,16 +17,16 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 LEARNING_WEEKS = 8
-"""Weeks whose shoppers the model learns from; older habits say less."""
+"""Number of weeks that the model is fitted to; older weeks are less relevant."""
 
 FEWEST_WEEKS = 8
-"""Four to look back on, the distance to the next week, and two: to learn from, to be scored on."""
+"""Four weeks for features, the distance to the next week, one to fit to and one to evaluate."""
 
 SPANS = (1, 2, 4, 8, 12, 26)
-"""Weeks looked back on for how regularly a household comes."""
+"""Numbers of past weeks for the frequency of visits."""
 
 NAIVE_SPAN = 12
-"""Weeks of the naive frequency: the share of them in which a household came."""
+"""Number of weeks of the naive frequency, the share of weeks with a visit."""
 
 
 class TooLittleHistoryError(ValueError):
@@ -35,14 +35,14 @@ class TooLittleHistoryError(ValueError):
 
 @dataclass(frozen=True)
 class Weeks:
-    """What is known of each household and week, and how far the next week is away.
+    """The known weeks of each household, and the distance of the next week.
 
     Attributes:
-        user_ids: one per row of the tables.
-        orders: households by weeks, the last column the last known week.
-        amount: the same in dollars.
-        next_week: the Monday that is asked about.
-        distance: weeks from the last known to that one: 1 or 2.
+        user_ids: one per row of the arrays.
+        orders: households by weeks; the last column is the last known week.
+        amount: the same in US dollars.
+        next_week: the Monday of the next week.
+        distance: weeks from the last known to the next week: 1 or 2.
     """
 
     user_ids: np.ndarray
@@ -53,13 +53,13 @@ class Weeks:
 
 
 class Evaluation(NamedTuple):
-    """How well households are put in order, on the last week known; 0.5 is by chance, 1 is perfect.
+    """The quality of rankings of households, on the last known week; 0.5 is chance, 1 is perfect.
 
     Attributes:
         auc: area under the ROC curve of the model.
-        recency_auc: that of "who came last comes first".
-        frequency_auc: that of "who came in most of the last 12 weeks comes first".
-        households: how many there were.
+        recency_auc: of the ranking by last visit.
+        frequency_auc: of the ranking by weeks with a visit among the last 12.
+        households: number of households.
     """
 
     auc: float
@@ -69,7 +69,7 @@ class Evaluation(NamedTuple):
 
     @property
     def naive_auc(self) -> float:
-        """The better of the two naive orders."""
+        """The better AUC of the two naive rankings."""
         return max(self.recency_auc, self.frequency_auc)
 
 
@@ -84,7 +84,7 @@ def next_week(as_of: dt.date) -> dt.date:
 
 
 def as_weeks(user_weeks: pd.DataFrame, as_of: dt.date) -> Weeks:
-    """Lay the rows of `analytics.user_weeks` out by household and week, up to `as_of`.
+    """Return the rows of `analytics.user_weeks` by household and week, up to `as_of`.
 
     Raises:
         TooLittleHistoryError: fewer than 8 weeks, or the last is missing.
@@ -95,13 +95,14 @@ def as_weeks(user_weeks: pd.DataFrame, as_of: dt.date) -> Weeks:
     weeks = pd.date_range(rows["week_start"].min(), last, freq="7D") if len(rows) else []
     if len(weeks) < FEWEST_WEEKS:
         raise TooLittleHistoryError(
-            f"analytics.user_weeks has {len(weeks)} weeks that ended by {as_of}; who shops next "
-            f"week needs {FEWEST_WEEKS}. Load earlier orders, or choose a later month."
+            f"analytics.user_weeks has {len(weeks)} weeks that ended by {as_of}; "
+            f"next_week_shoppers needs {FEWEST_WEEKS}. Load earlier orders, or choose a later "
+            "month."
         )
     if rows["week_start"].max() < pd.Timestamp(last):
         raise TooLittleHistoryError(
-            f"analytics.user_weeks ends with the week of {rows['week_start'].max().date()}, and "
-            f"that of {last} has ended by {as_of}. Load the orders up to {as_of}."
+            f"analytics.user_weeks ends with the week of {rows['week_start'].max().date()}; the "
+            f"last week that ended by {as_of} is that of {last}. Load the orders up to {as_of}."
         )
     table = rows.pivot_table(
         index="user_id", columns="week_start", values=["orders", "amount"], aggfunc="sum"
@@ -120,7 +121,7 @@ def as_weeks(user_weeks: pd.DataFrame, as_of: dt.date) -> Weeks:
 
 
 def predict(weeks: Weeks) -> pd.DataFrame:
-    """Return `user_id` and the `probability` to shop in the next week, the likeliest first."""
+    """Return `user_id` and the `probability` of a visit in the next week, the highest first."""
     last = weeks.orders.shape[1] - 1
     model = _fitted(weeks, last)
     table = pd.DataFrame(
@@ -133,7 +134,7 @@ def predict(weeks: Weeks) -> pd.DataFrame:
 
 
 def evaluate(weeks: Weeks) -> Evaluation:
-    """Hide the last known week from a model, and see how it orders the households of before."""
+    """Fit a model without the last known week, and evaluate its ranking on that week."""
     hidden = weeks.orders.shape[1] - 1
     seen = hidden - weeks.distance
     known = weeks.orders[:, : seen + 1].any(axis=1)
@@ -149,11 +150,11 @@ def evaluate(weeks: Weeks) -> Evaluation:
 
 
 def features(weeks: Weeks, last: int) -> np.ndarray:
-    """Return what is known of each household at the end of week `last`, a row per household.
+    """Return the features of each household at the end of week `last`, a row per household.
 
     Recency (weeks since the last visit), frequency (share of weeks with a visit in several spans,
-    orders of 4 and 12 weeks), amount (of 4 and 12 weeks, and of a usual week), and in which of the
-    last eight weeks it came.
+    orders of 4 and 12 weeks), amount (of 4 and 12 weeks, and mean of a week with a visit), and
+    visits in each of the last eight weeks.
     """
     orders, amount = weeks.orders[:, : last + 1], weeks.amount[:, : last + 1]
     came = orders > 0
@@ -171,15 +172,15 @@ def features(weeks: Weeks, last: int) -> np.ndarray:
 
 
 def make_classifier() -> Pipeline:
-    """Return a model that has learned nothing yet.
+    """Return a model that is not fitted.
 
-    A logistic regression: on the grocer's data gradient boosting is as good and ten times slower.
+    A logistic regression: on the grocer's data, gradient boosting is as good and ten times slower.
     """
     return make_pipeline(StandardScaler(), LogisticRegression(max_iter=500))
 
 
 def _fitted(weeks: Weeks, last: int) -> Pipeline:
-    """A model that knows the weeks up to `last`, and has learned who came in each of them."""
+    """Return a model that is fitted to the weeks up to `last`."""
     earliest = max(weeks.distance + 3, last - LEARNING_WEEKS + 1)
     tables, labels = [], []
     for week in range(earliest, last + 1):
@@ -191,12 +192,12 @@ def _fitted(weeks: Weeks, last: int) -> Pipeline:
 
 
 def _recency(weeks: Weeks, last: int) -> np.ndarray:
-    """Weeks since the last visit; 0 in the week of one, all weeks known where there is none."""
+    """Return weeks since the last visit; all known weeks if there is none."""
     came = weeks.orders[:, last::-1] > 0
     return np.where(came.any(axis=1), came.argmax(axis=1), last + 1)
 
 
 def _share(weeks: Weeks, last: int, span: int) -> np.ndarray:
-    """The share of the last `span` weeks known in which a household came."""
+    """Return the share of the last `span` known weeks with a visit."""
     first = max(0, last + 1 - span)
     return (weeks.orders[:, first : last + 1] > 0).mean(axis=1)

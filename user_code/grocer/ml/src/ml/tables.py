@@ -1,4 +1,4 @@
-"""What is read from the warehouse and what is written to it. Cheap to import."""
+"""The tables that this code location reads and writes. Imports no heavy library."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,14 +9,14 @@ DAILY_ORDERS = """
     where order_date <= :as_of
     order by order_date
 """
-"""Orders of each day that had any, up to a day."""
+"""Orders of each day up to a day."""
 
 USER_WEEKS = """
     select user_id, week_start, orders, amount
     from analytics.user_weeks
     where week_start <= :last_week
 """
-"""Orders and dollars of each household and week with an order, up to a week."""
+"""Orders and US dollars of each household and week with an order, up to a week."""
 
 PREDICTIONS_OF = """
     select order_date, orders, lower, upper
@@ -24,11 +24,11 @@ PREDICTIONS_OF = """
     where as_of = :as_of
     order by order_date
 """
-"""What was forecast at the end of a day."""
+"""The forecast from the data up to a day."""
 
 
 class Column(NamedTuple):
-    """A column: its SQL type, in words that DuckDB and PostgreSQL both know, and what it is."""
+    """A column: its name, its SQL type in DuckDB and PostgreSQL, and its description."""
 
     name: str
     type: str
@@ -58,11 +58,11 @@ PREDICTED_ORDERS = Table(
     "ml",
     "predicted_orders",
     (
-        Column("as_of", "date", "the last day that the forecast knows"),
-        Column("order_date", "date", "the day that is forecast"),
-        Column("orders", "double precision", "orders that are expected"),
-        Column("lower", "double precision", "9 days in 10 bring more"),
-        Column("upper", "double precision", "9 days in 10 bring fewer"),
+        Column("as_of", "date", "last day of the forecast's data"),
+        Column("order_date", "date", "forecast day"),
+        Column("orders", "double precision", "expected orders"),
+        Column("lower", "double precision", "lower bound: 9 in 10 days have more orders"),
+        Column("upper", "double precision", "upper bound: 9 in 10 days have fewer orders"),
     ),
 )
 
@@ -70,8 +70,8 @@ NEXT_WEEK_SHOPPERS = Table(
     "ml",
     "next_week_shoppers",
     (
-        Column("as_of", "date", "the last day that the model knows"),
-        Column("user_id", "bigint", "the household"),
-        Column("probability", "double precision", "that it shops in the next week"),
+        Column("as_of", "date", "last day of the model's data"),
+        Column("user_id", "bigint", "household"),
+        Column("probability", "double precision", "probability that it shops in the next week"),
     ),
 )

@@ -17,56 +17,56 @@ import duckdb
 import pandas as pd
 import psycopg2
 from psycopg2.errors import UndefinedTable
-from psycopg2.extensions import connection as Connection  # noqa: N812 - a class, whatever its name
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class
 from psycopg2.extras import execute_values
 
 from ml.tables import Table
 
-PATIENCE_SECONDS = 600.0
-"""How long a step waits for another one to be done with the file."""
+LOCK_TIMEOUT_SECONDS = 600.0
+"""Timeout for the lock of the file, which another step holds."""
 
 
 class WarehouseError(Exception):
-    """The warehouse can't be reached, or holds no such table; `str()` says what to do."""
+    """The warehouse cannot be reached, or a table is missing; `str()` says what to do."""
 
 
 class Warehouse(Protocol):
-    """What the assets need of a warehouse."""
+    """A store of tables."""
 
     def select(self, statement: str, **parameters: dt.date) -> pd.DataFrame:
         """Return the rows of a statement.
 
         Raises:
-            WarehouseError: the warehouse can't be reached, or has no such table.
+            WarehouseError: the warehouse cannot be reached, or the table is missing.
         """
         ...
 
     def replace(self, table: Table, as_of: dt.date, rows: pd.DataFrame) -> None:
-        """Put rows in the place of those of a day, all or none; make the table if need be.
+        """Replace the rows of a day in one transaction; create the table if it is missing.
 
         Raises:
-            WarehouseError: the warehouse can't be reached.
+            WarehouseError: the warehouse cannot be reached.
         """
         ...
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Keep other processes out for the time of a `with` block, where they must be."""
+        """Exclude other processes during a `with` block, if the store needs that."""
         ...
 
 
 @dataclass(frozen=True)
 class DuckDB:
-    """A file that one process at a time may open."""
+    """A file that only one process at a time can open."""
 
     path: Path
-    patience_seconds: float = PATIENCE_SECONDS
+    timeout_seconds: float = LOCK_TIMEOUT_SECONDS
 
     def select(self, statement: str, **parameters: dt.date) -> pd.DataFrame:
         """Return the rows of a statement; see `Warehouse`."""
         if not self.path.exists():
             raise WarehouseError(
                 f"There is no warehouse at {self.path}. Materialize the assets of ingestion and "
-                "analytics first, or let GROCER_DATA name the folder that has one."
+                "analytics first, or set GROCER_DATA to the folder that has one."
             )
         with self._open() as connection:
             try:
@@ -75,7 +75,7 @@ class DuckDB:
                 raise WarehouseError(_no_table(str(self.path), statement)) from error
 
     def replace(self, table: Table, as_of: dt.date, rows: pd.DataFrame) -> None:
-        """Put rows in the place of those of a day; see `Warehouse`."""
+        """Replace the rows of a day; see `Warehouse`."""
         with self._open() as connection:
             connection.begin()
             connection.execute(f"create schema if not exists {table.schema}")
@@ -90,17 +90,17 @@ class DuckDB:
         """Hold the file's lock, `<file>.lock` beside it, as all code locations do.
 
         Raises:
-            WarehouseError: another process has held it for too long.
+            WarehouseError: another process holds it for too long.
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         lock = self.path.with_name(f"{self.path.name}.lock")
         with lock.open("a") as file:
-            end = time.monotonic() + self.patience_seconds
+            end = time.monotonic() + self.timeout_seconds
             while not _locked(file.fileno()):
                 if time.monotonic() > end:
                     raise WarehouseError(
-                        f"{self.path} has been in use for {self.patience_seconds:g} s: another "
-                        f"process holds {lock}. See which steps are running, then try again."
+                        f"{self.path} has been in use for {self.timeout_seconds:g} s: another "
+                        f"process holds {lock}. Wait for the running steps, then retry."
                     )
                 time.sleep(0.05)
             yield
@@ -132,14 +132,14 @@ class PostgreSQL:
             return pd.DataFrame(cursor.fetchall(), columns=columns)
 
     def replace(self, table: Table, as_of: dt.date, rows: pd.DataFrame) -> None:
-        """Put rows in the place of those of a day; see `Warehouse`."""
+        """Replace the rows of a day; see `Warehouse`."""
         values = rows.assign(as_of=as_of)[table.column_names]
-        # PostgreSQL would keep NaN as a number; missing is null, which the table refuses.
+        # PostgreSQL would store NaN as a number. A missing value must be null, which it rejects.
         values = values.astype(object).where(values.notna(), None)
         with self._open() as connection, connection.cursor() as cursor:
-            # Two months at once: one of them makes what is not there yet.
+            # With two months at the same time, only one creates what is missing.
             cursor.execute("select pg_advisory_xact_lock(hashtext(%s))", [table.schema])
-            # `if not exists` asks for the right to make schemas even where there is this one.
+            # `if not exists` needs the right to create schemas even if the schema exists.
             cursor.execute("select from pg_namespace where nspname = %s", [table.schema])
             if not cursor.rowcount:
                 cursor.execute(f"create schema {table.schema}")
@@ -153,7 +153,7 @@ class PostgreSQL:
             )
 
     def exclusive(self) -> AbstractContextManager[None]:
-        """Do nothing: a server has many users at once."""
+        """Do nothing: a server handles concurrent users."""
         return nullcontext()
 
     @property
@@ -162,7 +162,7 @@ class PostgreSQL:
 
     @contextmanager
     def _open(self) -> Iterator[Connection]:
-        """A connection and one transaction, which an error undoes."""
+        """Open a connection with one transaction, which an error rolls back."""
         try:
             connection = psycopg2.connect(
                 host=self.host,
@@ -174,9 +174,9 @@ class PostgreSQL:
             )
         except psycopg2.OperationalError as error:
             raise WarehouseError(
-                f"The warehouse, {self._name}, can't be reached as user {self.user}. "
-                "GROCER_WAREHOUSE_HOST, _PORT, _DATABASE, _USER and _PASSWORD say where it is and "
-                f"who asks. It said: {' '.join(str(error).split())}"
+                f"The warehouse, {self._name}, cannot be reached as user {self.user}: "
+                f"{' '.join(str(error).split())}. Check GROCER_WAREHOUSE_HOST, _PORT, _DATABASE, "
+                "_USER and _PASSWORD."
             ) from error
         with closing(connection), connection:
             yield connection
@@ -199,7 +199,7 @@ def _no_table(warehouse: str, statement: str) -> str:
     table = re.search(r"from\s+([\w.]+)", statement)
     name = table[1] if table else "such table"
     asset = name.rpartition(".")[2]
-    return f"{warehouse} has no {name} yet: materialize the asset {asset} first."
+    return f"{warehouse} has no table {name}. Materialize the asset {asset} first."
 
 
 def _locked(descriptor: int) -> bool:

@@ -1,26 +1,26 @@
 #!/bin/sh
-# The five busiest days to come, as a flyer for the stores: POSIX shell and awk, nothing else.
+# Writes a flyer for the stores with the five busiest forecast days; needs POSIX shell and awk only.
 #
 #   flyer.sh FOLDER            read FOLDER/predicted_orders.csv, write FOLDER/flyer.md
-#   flyer.sh --serve FOLDER    do so whenever there is a FOLDER/go, and leave the exit code in
-#                              FOLDER/done: how a container beside a step's container is asked
+#   flyer.sh --serve FOLDER    do so for each FOLDER/go, and write the exit code to FOLDER/done:
+#                              the requests of a step to its sidecar container
 #
-# What became of it is told to Dagster line by line in FOLDER/messages, by the Pipes protocol: see
-# PipesMessage in the package dagster-pipes.
+# Reports to Dagster line by line in FOLDER/messages, with the Pipes protocol: see PipesMessage in the
+# package dagster-pipes.
 set -eu
 export LC_ALL=C # a decimal point is a point
 
-tell() { # METHOD PARAMS
+report() { # METHOD PARAMS
     printf '{"__dagster_pipes_version": "0.1", "method": "%s", "params": %s}\n' "$1" "$2" \
         >>"$folder/messages"
 }
 
 make_flyer() {
-    tell opened '{"extras": {}}'
+    report opened '{"extras": {}}'
     if [ "$(wc -l <"$folder/predicted_orders.csv")" -lt 2 ]; then
-        say="predicted_orders.csv has no rows, so there is no flyer"
-        tell closed '{"exception": {"name": "EmptyForecast", "message": "'"$say"'", "stack": [], "cause": null, "context": null}}'
-        echo "$say" >&2
+        reason="predicted_orders.csv has no rows, so there is no flyer"
+        report closed '{"exception": {"name": "EmptyForecast", "message": "'"$reason"'", "stack": [], "cause": null, "context": null}}'
+        echo "$reason" >&2
         return 1
     fi
     # Columns: order_date,weekday,orders,lower,upper.
@@ -32,8 +32,8 @@ make_flyer() {
     # A flyer's line breaks are written as \n in JSON; it has no quotes and no backslashes.
     text=$(awk '{ printf "%s\\n", $0 }' "$folder/flyer.md")
     days=$(grep -c '^- ' "$folder/flyer.md")
-    tell report_asset_materialization '{"asset_key": "store_flyer", "data_version": null, "metadata": {"flyer": {"type": "md", "raw_value": "'"$text"'"}, "days": {"type": "int", "raw_value": '"$days"'}}}'
-    tell closed '{}'
+    report report_asset_materialization '{"asset_key": "store_flyer", "data_version": null, "metadata": {"flyer": {"type": "md", "raw_value": "'"$text"'"}, "days": {"type": "int", "raw_value": '"$days"'}}}'
+    report closed '{}'
 }
 
 serve() {

@@ -1,8 +1,8 @@
-"""GraphQL to a web server of Dagster: to the platform's, through the Kubernetes API.
+"""A client of Dagster's web server; the platform's is reached through the Kubernetes API.
 
-`kubectl create --raw` posts to the API server's service proxy, so this works on any cluster that
-kubectl reaches, without a port of this machine. It names no content type, so the query travels in
-the URL, where the web server looks for it then.
+`kubectl --raw` uses the API server's service proxy. It works on any cluster that kubectl reaches,
+and needs no port of this machine. `kubectl create --raw` sends no content type, so the web server
+reads the query from the URL.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ query Run($id: ID!) {
 FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
 
 
-class PageError(RuntimeError):
-    """The web server did not do what was asked; the message says what it answered."""
+class WebServerError(RuntimeError):
+    """A request to the web server failed; the message has its answer."""
 
 
 @dataclass(frozen=True)
@@ -73,18 +73,18 @@ class RunResult:
 
 
 class WebServer(ABC):
-    """A web server of Dagster, however it is reached."""
+    """Dagster's web server, which serves the Dagster UI and GraphQL."""
 
     @abstractmethod
     def query(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Answer `data` of a GraphQL document.
+        """Return the `data` of the answer to a GraphQL document.
 
         Raises:
-            PageError: the web server could not be reached, or refused the document.
+            WebServerError: the web server cannot be reached, or rejects the document.
         """
 
     def locations(self) -> dict[str, str]:
-        """Each code location in the workspace: `loaded`, `loading`, or its load error."""
+        """Return each code location's state: `loaded`, `loading`, or its load error."""
         entries = self.query(LOCATIONS)["workspaceOrError"]["locationEntries"]
         return {entry["name"]: _state(entry["locationOrLoadError"]) for entry in entries}
 
@@ -100,14 +100,14 @@ class WebServer(ABC):
         """Launch a job, or some assets of it; returns the run's id.
 
         Args:
-            location: the code location.
-            job: of it.
-            assets: names of those to materialize; all of the job's without.
-            config: the run's configuration; the default without.
-            tags: of the run.
+            location: name of the code location.
+            job: name of a job in it.
+            assets: names of the assets to materialize; empty: all assets of the job.
+            config: configuration of the run; None: the default.
+            tags: tags of the run.
 
         Raises:
-            PageError: the job is unknown, or its configuration is not valid.
+            WebServerError: the job is unknown, or its configuration is not valid.
         """
         selector = {
             "repositoryLocationName": location,
@@ -123,75 +123,77 @@ class WebServer(ABC):
         }
         answer = self.query(LAUNCH, {"params": params})["launchRun"]
         if answer["__typename"] != "LaunchRunSuccess":
-            said = answer.get("message", answer["__typename"])
-            said = "; ".join(error["message"] for error in answer.get("errors", [])) or said
-            raise PageError(f"job {job} of code location {location} was not launched: {said}")
+            reason = answer.get("message", answer["__typename"])
+            reason = "; ".join(error["message"] for error in answer.get("errors", [])) or reason
+            raise WebServerError(
+                f"Job {job} of code location {location} was not launched: {reason}"
+            )
         return answer["run"]["runId"]
 
-    def finished(self, run_id: str, *, limit: float) -> RunResult:
+    def finished(self, run_id: str, *, timeout: float) -> RunResult:
         """Wait until the run has ended.
 
         Args:
             run_id: what `launch` returned.
-            limit: seconds to wait at most.
+            timeout: in seconds.
 
         Raises:
-            PageError: the run had not ended by then; the message says how far it was.
+            WebServerError: the run did not end in time; the message has its status.
         """
-        deadline = time.monotonic() + limit
+        deadline = time.monotonic() + timeout
         while True:
             run = self.query(RUN, {"id": run_id})["runOrError"]
             if run.get("status") in FINISHED:
                 return _result(run_id, run)
             if time.monotonic() > deadline:
-                raise PageError(
-                    f"run {run_id} is {run.get('status')} after {limit:.0f} s; "
-                    f"look at it in the page under /runs/{run_id}"
+                raise WebServerError(
+                    f"Run {run_id} is {run.get('status')} after {timeout:.0f} s. "
+                    f"See /runs/{run_id} in the Dagster UI."
                 )
             time.sleep(1)
 
 
 @dataclass(frozen=True)
-class Page(WebServer):
-    """The web server of one release, reached with one kubectl."""
+class ClusterWebServer(WebServer):
+    """The web server of a release on a cluster, reached through kubectl."""
 
     kubectl: Sequence[str]
     namespace: str = "bulkhead"
     release: str = "bulkhead"
 
     def query(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Answer `data` of a GraphQL document.
+        """Return the `data` of the answer to a GraphQL document.
 
-        What reads is sent with GET: while it passes on a request that has a body, the API server's
-        proxy may break the answer off (https://github.com/golang/go/issues/40747).
+        Queries are sent with GET. For a request with a body, the API server's proxy can cut the
+        answer off (https://github.com/golang/go/issues/40747).
 
         Raises:
-            PageError: the web server could not be reached, or refused the document.
+            WebServerError: the web server cannot be reached, or rejects the document.
         """
         path = (
             f"/api/v1/namespaces/{self.namespace}/services/"
             f"{self.release}-webserver:http/proxy/graphql"
         )
-        words = urlencode({"query": document, "variables": json.dumps(variables or {})})
+        parameters = urlencode({"query": document, "variables": json.dumps(variables or {})})
         changes = document.lstrip().startswith("mutation")
         how = ["create", "-f", "-"] if changes else ["get"]
-        asked = subprocess.run(
-            [*self.kubectl, *how, "--raw", f"{path}?{words}"],
+        done = subprocess.run(
+            [*self.kubectl, *how, "--raw", f"{path}?{parameters}"],
             input="{}",
             capture_output=True,
             text=True,
             check=False,
         )
-        if asked.returncode != 0:
-            raise PageError(f"the web server did not answer at {path}: {asked.stderr.strip()}")
-        return data(asked.stdout)
+        if done.returncode != 0:
+            raise WebServerError(f"The web server did not answer at {path}: {done.stderr.strip()}")
+        return data(done.stdout)
 
 
 def data(text: str) -> dict[str, Any]:
-    """The data of a web server's answer; raises PageError where it is a refusal."""
+    """Return the data of a web server's answer; raises WebServerError when it holds errors."""
     answer = json.loads(text)
     if answer.get("errors"):
-        raise PageError(f"the web server refused the query: {answer['errors'][0]['message']}")
+        raise WebServerError(f"The web server rejected the query: {answer['errors'][0]['message']}")
     return answer["data"]
 
 
