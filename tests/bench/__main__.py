@@ -1,7 +1,7 @@
 """Measure the platform: `python -m tests.bench`.
 
 Runs steps that do nothing under the platform's executor, under Dagster's own `k8s_job_executor`
-and in one process, in turns, so that whatever else the machine does falls on all three alike.
+and in one process, in turns, so that other load of the machine affects all three alike.
 Needs the platform and `hello`, as `make up` leaves them; writes `build/bench.md`.
 """
 
@@ -100,9 +100,9 @@ def _deploy(platform: Installation) -> None:
 
 
 def _figures(dagster: Dagster, repeat: int) -> dict[tuple[str, str], list[measure.Figures]]:
-    """All runs in turns, after one that pulls the image to the nodes and counts for nothing."""
+    """All runs in turns, after one that pulls the image to the nodes and is not counted."""
     _one(dagster, GRAPHS[-1], "bulkhead")
-    figures = defaultdict(list)
+    figures: dict[tuple[str, str], list[measure.Figures]] = defaultdict(list)
     for turn, graph, executor in itertools.product(range(repeat), GRAPHS, report.COLUMNS):
         if turn % graph.every:
             continue

@@ -6,7 +6,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tests.bench.measure import Figures
 
@@ -61,8 +61,8 @@ def _memory(memory: Mapping[str, float]) -> list[str]:
     return ["| idle | memory |", "|---|---|", *rows]
 
 
-def _flat(value: float | Iterable[float]) -> list[float]:
-    return [value] if isinstance(value, float) else list(value)
+def _flat(value: float | tuple[float, ...]) -> list[float]:
+    return list(value) if isinstance(value, tuple) else [value]
 
 
 def _cell(values: Sequence[float], unit: str) -> str:

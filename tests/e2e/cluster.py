@@ -144,11 +144,16 @@ class Kube:
 
     def token_of(self, namespace: str, service_account: str) -> str:
         """A token of a service account, valid for an hour."""
-        request = {"spec": {"audiences": [], "expirationSeconds": 3600}}
+        request = {"spec": {"expirationSeconds": 3600}}
         answer = self.core.create_namespaced_service_account_token(
             service_account, namespace, request
         )
         return answer.status.token
+
+
+def listed(value: list[Any] | None) -> list[Any]:
+    """A list of an API object; the client library has `None` for an empty one."""
+    return value or []
 
 
 def connect() -> Kube:

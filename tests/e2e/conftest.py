@@ -52,7 +52,7 @@ def pytest_runtest_makereport(
     report = yield
     kube = item.config.stash.get(_KUBE, None)
     if report.failed and call.when != "teardown" and kube:
-        platforms = item.config.stash.get(_PLATFORMS, [])
+        platforms = item.config.stash.get(_PLATFORMS, list[Dagster]())
         try:
             folder = diagnostics.collect(item.name, kube, platforms, report.longreprtext)
         except Exception as error:  # noqa: BLE001 - the test's own failure must be reported
@@ -65,7 +65,7 @@ def pytest_runtest_makereport(
 @pytest.fixture(autouse=True)
 def own_runs(request: pytest.FixtureRequest) -> None:
     """Forget the runs of earlier tests, so that a failure shows only its own."""
-    for dagster in request.config.stash.get(_PLATFORMS, []):
+    for dagster in request.config.stash.get(_PLATFORMS, list[Dagster]()):
         dagster.launched.clear()
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from tests.e2e import queries
+from tests.e2e.cluster import listed
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tests.e2e.cluster import Kube
 
@@ -143,9 +144,10 @@ class Dagster:
     def query(self, document: str, **variables: Any) -> dict[str, Any]:
         """Send one query or mutation and return its `data`."""
         answer = self.transport.send(document, variables)
-        if not isinstance(answer, dict) or answer.get("errors") or answer.get("data") is None:
+        fields = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
+        if fields.get("errors") or fields.get("data") is None:
             raise GraphQLError(json.dumps(answer, indent=1)[:4000])
-        return answer["data"]
+        return fields["data"]
 
     # --- Code locations -------------------------------------------------------------------------
 
@@ -209,7 +211,7 @@ class Dagster:
         return self._launched(result)
 
     def reexecute(self, run_id: str, steps: Sequence[str]) -> str:
-        """Run some steps of a run again, on the outputs of its other steps; return the new run's id."""
+        """Run some steps of a run again, on the outputs of the others; return the new run's id."""
         run = self.run(run_id)
         parents = {"parentRunId": run_id, "rootRunId": run["rootRunId"] or run_id}
         # The Dagster UI groups runs by these tags.
@@ -381,7 +383,7 @@ class Dagster:
                 tick["timestamp"],
                 tuple(tick["runIds"]),
                 tick["skipReason"] or "",
-                (tick["error"] or {}).get("message", ""),
+                tick["error"]["message"] if tick["error"] else "",
             )
             for tick in self._instigator(location, name)["ticks"]
         ]
@@ -392,8 +394,7 @@ class Dagster:
         """An asset's last materializations, newest first."""
         asset = self.query(queries.ASSET, key={"path": list(key)}, limit=limit)["assetOrError"]
         return [
-            {**each, "metadata": _metadata(each["metadataEntries"])}
-            for each in asset.get("assetMaterializations", [])
+            {**each, "metadata": _metadata(each)} for each in asset.get("assetMaterializations", [])
         ]
 
     def checks(self, asset: str) -> dict[str, Check]:
@@ -469,7 +470,8 @@ def _expect(answer: dict[str, Any], kind: str) -> dict[str, Any]:
 def _location(entry: Mapping[str, Any]) -> Location:
     content: Mapping[str, Any] = entry["locationOrLoadError"] or {"__typename": "none"}
     loaded = content["__typename"] == "RepositoryLocation"
-    versions = {v["name"]: v["version"] for v in content.get("dagsterLibraryVersions") or []}
+    libraries = listed(content.get("dagsterLibraryVersions"))
+    versions = {library["name"]: library["version"] for library in libraries}
     return Location(
         name=entry["name"],
         loaded=loaded and entry["loadStatus"] == "LOADED",
@@ -477,7 +479,7 @@ def _location(entry: Mapping[str, Any]) -> Location:
         dagster=versions.get("dagster", ""),
         jobs={
             job["name"]: repository["name"]
-            for repository in content.get("repositories") or []
+            for repository in listed(content.get("repositories"))
             for job in repository["jobs"]
         },
     )
@@ -491,8 +493,8 @@ def _event(event: Mapping[str, Any]) -> Event:
         time=float(event.get("timestamp") or 0) / 1000,
         error=error_text(event.get("error")),
         metadata={
-            **_metadata(event.get("metadataEntries") or []),
-            **_metadata((event.get("failureMetadata") or {}).get("metadataEntries") or []),
+            **_metadata(event),
+            **_metadata(event.get("failureMetadata")),
         },
         file_key=event.get("fileKey") or "",
         steps=tuple(event.get("stepKeys") or ()),
@@ -500,16 +502,18 @@ def _event(event: Mapping[str, Any]) -> Event:
 
 
 def _check(execution: Mapping[str, Any]) -> Check:
-    evaluation = execution.get("evaluation") or {}
+    evaluation: Mapping[str, Any] = execution.get("evaluation") or {}
     return Check(
         execution.get("status", ""),
         execution.get("runId", ""),
         evaluation.get("description") or "",
-        _metadata(evaluation.get("metadataEntries") or []),
+        _metadata(evaluation),
     )
 
 
-def _metadata(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _metadata(holder: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The metadata of an event, an evaluation or a materialization, by label."""
+    entries = listed((holder or {}).get("metadataEntries"))
     return {entry["label"]: _value(entry) for entry in entries}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 from tests.e2e import pods
-from tests.e2e.cluster import BUILD, TEST_LABEL, ApiException
+from tests.e2e.cluster import BUILD, TEST_LABEL, ApiException, listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -67,12 +67,12 @@ def _namespace(kube: Kube, namespace: str, folder: Path) -> None:
     _write(folder / "pods.yaml", lambda: _yaml(kube, there))
     (folder / "pods.txt").write_text("".join(f"{pods.describe(pod)}\n" for pod in there))
     for pod in there:
-        for container in [*(pod.spec.init_containers or []), *pod.spec.containers]:
+        for container in [*listed(pod.spec.init_containers), *pod.spec.containers]:
             _container_logs(kube, pod, container.name, folder)
 
 
 def _container_logs(kube: Kube, pod: Pod, container: str, folder: Path) -> None:
-    statuses = [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]
+    statuses = [*listed(pod.status.init_container_statuses), *listed(pod.status.container_statuses)]
     restarted = any(s.name == container and s.restart_count for s in statuses)
     for previous in (False, True) if restarted else (False,):
         suffix = ".previous" if previous else ""

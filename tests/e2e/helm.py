@@ -30,7 +30,7 @@ class Helm:
     """Helm with one identity: a kubeconfig, and environment variables."""
 
     kubeconfig: Path = KUBECONFIG
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def run(self, *arguments: str, timeout: float = 300) -> str:
         """Run one command and return its output.

@@ -56,14 +56,14 @@ class Installation:
         for settings in locations.values():
             self._until_absent_or_active(settings["namespace"])
         values = self.values()
-        registered = values.get("codeLocations") or {}
+        registered: dict[str, Any] = values.get("codeLocations") or {}
         if any(registered.get(name) != settings for name, settings in locations.items()):
             self.apply({**values, "codeLocations": {**registered, **deepcopy(dict(locations))}})
 
     def unregister(self, names: Iterable[str]) -> None:
         """Remove code locations from the registry, and delete their namespaces."""
         values = self.values()
-        registered = values.get("codeLocations") or {}
+        registered: dict[str, Any] = values.get("codeLocations") or {}
         leaving = {name: registered[name] for name in names if name in registered}
         if leaving:
             staying = {name: s for name, s in registered.items() if name not in leaving}

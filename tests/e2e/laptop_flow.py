@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.e2e.cluster import BUILD, ROOT
+
 from bulkhead_demo import environments
 from bulkhead_demo.paths import GROCER
-from tests.e2e.cluster import BUILD, ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable

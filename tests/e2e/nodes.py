@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e import pods
-from tests.e2e.cluster import images
+from tests.e2e.cluster import images, listed
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def out_of_service(kube: Kube, node: str) -> Generator[None]:
     taint = {"key": "node.kubernetes.io/out-of-service", "value": "off", "effect": "NoExecute"}
 
     def others() -> list[Any]:
-        taints = kube.core.read_node(node).spec.taints or []
+        taints = listed(kube.core.read_node(node).spec.taints)
         return [each for each in taints if each.key != taint["key"]]
 
     kube.core.patch_node(node, {"spec": {"taints": [*others(), taint]}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from tests.e2e.cluster import ApiException, images, status_of
+from tests.e2e.cluster import ApiException, images, listed, status_of
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def running(kube: Kube, namespace: str, name: str, timeout: float = 60) -> Pod:
 
     def ready() -> Pod | NotYet:
         pod = kube.core.read_namespaced_pod(name, namespace)
-        conditions = {c.type: c.status for c in pod.status.conditions or []}
+        conditions = {c.type: c.status for c in listed(pod.status.conditions)}
         is_ready = conditions.get("Ready") == "True"
         return pod if is_ready else NotYet(describe(pod))
 
@@ -167,7 +167,7 @@ def at_rest(kube: Kube, namespace: str, run_id: str) -> None:
 
 def _is_over(pod: Pod) -> bool:
     """Whether a pod has ended; its phase may change some seconds after its containers end."""
-    statuses = pod.status.container_statuses or []
+    statuses = listed(pod.status.container_statuses)
     have_ended = bool(statuses) and all(each.state.terminated for each in statuses)
     return have_ended or pod.status.phase in {"Succeeded", "Failed"}
 
@@ -193,8 +193,8 @@ def identities(pods: Iterable[Pod]) -> dict[str, tuple[str, int]]:
             sum(
                 s.restart_count
                 for s in [
-                    *(pod.status.container_statuses or []),
-                    *(pod.status.init_container_statuses or []),
+                    *listed(pod.status.container_statuses),
+                    *listed(pod.status.init_container_statuses),
                 ]
             ),
         )
@@ -208,7 +208,7 @@ def long_lived(kube: Kube, *namespaces: str) -> dict[str, tuple[str, int]]:
         pod
         for namespace in namespaces
         for pod in kube.core.list_namespaced_pod(namespace).items
-        if not any(o.kind == "Job" for o in pod.metadata.owner_references or [])
+        if not any(o.kind == "Job" for o in listed(pod.metadata.owner_references))
         and not pod.metadata.deletion_timestamp
     )
 
@@ -241,10 +241,10 @@ def container_end(pod: Pod) -> Termination:
 
 def describe(pod: Pod) -> str:
     """One line for messages: name, phase and the reason of each container's state."""
-    states = []
+    states: list[str] = []
     for status in [
-        *(pod.status.init_container_statuses or []),
-        *(pod.status.container_statuses or []),
+        *listed(pod.status.init_container_statuses),
+        *listed(pod.status.container_statuses),
     ]:
         state = status.state.waiting or status.state.terminated
         states.append(f"{status.name}: {state.reason if state else 'running'}")

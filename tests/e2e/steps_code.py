@@ -59,7 +59,7 @@ def end_now(code: int) -> None:
 @dg.op(tags=SMALL)
 def hog() -> None:
     """Allocate memory until it is killed; its last line says when."""
-    blocks = []
+    blocks: list[mmap.mmap] = []
     for _ in range(128):
         print_time()
         blocks.append(take(8))
@@ -182,7 +182,7 @@ def grower_once() -> None:
 @dg.op(tags=step_resources(memory="160Mi", max_memory="1Gi"))
 def slow_grower() -> None:
     """Allocate 10 MiB every 0.4 s up to 450 MiB; with the 150 MiB of every step some 600 MiB."""
-    blocks = []
+    blocks: list[mmap.mmap] = []
     for _ in range(45):
         blocks.append(take(10))
         time.sleep(0.4)
@@ -242,7 +242,7 @@ def snatchers() -> None:
 @dg.op(tags=SMALL)
 def prowler(context: dg.OpExecutionContext) -> None:
     """Find every file and folder that it may write to."""
-    found = set()
+    found: set[str] = set()
     for folder, folders, files in os.walk("/"):
         if folder == "/":
             folders[:] = set(folders) - {"dev", "proc", "sys"}

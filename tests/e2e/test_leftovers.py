@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e import hello, pods
+from tests.e2e.cluster import listed
 from tests.e2e.installation import HELLO, HELLO_NAMESPACE
 from tests.e2e.waiting import NotYet, until
 
@@ -78,7 +79,7 @@ def _daemon_is_back(kube: Kube, platform: Installation) -> bool | NotYet:
         pod
         for pod in there
         if any(
-            each.type == "Ready" and each.status == "True" for each in pod.status.conditions or []
+            each.type == "Ready" and each.status == "True" for each in listed(pod.status.conditions)
         )
     ]
     return bool(ready) or NotYet([pods.describe(pod) for pod in there])

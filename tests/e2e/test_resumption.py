@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 from tests.e2e import nodes, pods
@@ -144,7 +144,7 @@ def _pending(kube: Kube, run: str) -> bool | NotYet:
 @pytest.mark.timeout(300)
 def test_a_run_whose_own_pod_runs_out_of_memory_says_so(dagster: Dagster, endings: str) -> None:
     """All steps run in the run's own pod, whose limit is too low for this one."""
-    in_run_pod = {"execution": {"config": {"in_process": {}}}}
+    in_run_pod: dict[str, Any] = {"execution": {"config": {"in_process": {}}}}
     run = dagster.launch(endings, "hog", in_run_pod, {"dagster/max_retries": "0"})
     assert dagster.finish(run, 240) == "FAILURE"
     log = "\n".join(f"{e.message} {e.error}" for e in dagster.events(run))

@@ -65,8 +65,8 @@ ENDINGS = [
     Ending(
         "no_image",
         "ImageCannotBePulled",
-        r"The image of step no_image, bulkhead-registry:5000/bulkhead/hello:never-pushed, cannot be "
-        r"pulled: .*not found",
+        r"The image of step no_image, bulkhead-registry:5000/bulkhead/hello:never-pushed, cannot "
+        r"be pulled: .*not found",
     ),
     Ending(
         "too_large_for_any_node",
