@@ -348,7 +348,7 @@ def at_second_attempt(context: dg.OpExecutionContext, one: int, other: int) -> i
 @dg.op(tags=step_resources(memory="256Mi", cpu="200m"))
 def last(context: dg.OpExecutionContext, value: int) -> int:
     note(context, "begun")
-    time.sleep(3)
+    time.sleep(10)
     return value
 
 
@@ -394,8 +394,8 @@ def fifty_together() -> None:
 
 
 def through_gate(config: dict[str, object]) -> dict[str, object]:
-    """Configuration of the ops, from that of the job."""
-    return {f"step_{number}": {"config": config} for number in range(50)}
+    """Run configuration, from the configuration of the job."""
+    return {"ops": {f"step_{number}": {"config": config} for number in range(50)}}
 
 
 GATED = dg.ConfigMapping(config_schema={"host": str, "port": int}, config_fn=through_gate)

@@ -86,7 +86,6 @@ def killed(kube: Kube, dagster: Dagster, endings: str) -> Iterator[dict[str, Fut
                 )
                 stop = f"{nodes.processes_of(pod.metadata.uid)} | xargs kill -STOP"
                 nodes.on_node(kube, shell, stop)
-            assert not _at_the_end(dagster.events(run)), "the run pod was stopped too late"
         wait_for(run, moment)
         pod = _run_pod(kube, run)
         kube.core.delete_namespaced_pod(pod.metadata.name, NAMESPACE, grace_period_seconds=0)
