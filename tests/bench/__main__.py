@@ -32,7 +32,7 @@ class Graph(NamedTuple):
     """A graph of its definitions, how it is run, and how often."""
 
     name: str
-    abreast: int
+    concurrency: int
     """Steps that have a pod at the same time."""
     every: int
     """In each turn, in every third."""
@@ -76,8 +76,8 @@ def main() -> None:
 
     nodes = kube.core.list_node().items
     about = (
-        f"Steps that do nothing; {repeat} runs of each kind in a row and a third as many abreast, "
-        f"in turns; Dagster {version}, "
+        f"Steps that do nothing; {repeat} runs of each kind in a row and a third as many in "
+        f"parallel, in turns; Dagster {version}, "
         f"{len(nodes)} nodes with {nodes[0].status.capacity['cpu']} CPUs, "
         f"Kubernetes {nodes[0].status.node_info.kubelet_version}."
     )
@@ -117,7 +117,7 @@ def _one(dagster: Dagster, graph: Graph, executor: str) -> measure.Figures:
         dagster,
         LOCATIONS[executor],
         f"{graph.name}_{executor}",
-        abreast=graph.abreast,
+        concurrency=graph.concurrency,
         pods=executor != "one_process",
     )
 

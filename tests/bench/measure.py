@@ -29,18 +29,20 @@ class Figures:
     """CPU-seconds of each step's pod by the end of its code; none where steps share a pod."""
 
 
-def run(dagster: Dagster, location: str, job: str, *, abreast: int, pods: bool) -> Figures:
+def run(dagster: Dagster, location: str, job: str, *, concurrency: int, pods: bool) -> Figures:
     """Run a job of `definitions.py` to its end and measure it.
 
     Args:
         dagster: the platform.
         location: the code location that has the job.
         job: its name.
-        abreast: how many of its steps have a pod at the same time; with 1 they run one by one.
+        concurrency: how many of its steps have a pod at the same time; with 1 they run one by one.
         pods: each step has a pod of its own, so that the pod's CPU time is the step's.
     """
-    in_a_row = abreast == 1
-    config = {} if in_a_row or not pods else {"execution": {"config": {"max_concurrent": abreast}}}
+    in_a_row = concurrency == 1
+    config = (
+        {} if in_a_row or not pods else {"execution": {"config": {"max_concurrent": concurrency}}}
+    )
     run_id = dagster.launch(location, job, config)
     dagster.succeed(run_id, timeout=600)
     shown = dagster.run(run_id)

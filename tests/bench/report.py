@@ -51,8 +51,8 @@ def _times(figures: Mapping[tuple[str, str], Sequence[Figures]]) -> list[str]:
         row("step's end → next step's first line", five, "between_steps", "s"),
         row("CPU of a step's pod", five, "cpu", "s"),
         row("whole run, 5 steps in a row", five, "whole", "s"),
-        row("whole run, 20 steps, 4 abreast", twenty, "whole", "s"),
-        row("whole run, 50 steps, 10 abreast", fifty, "whole", "s"),
+        row("whole run, 20 steps, 4 at a time", twenty, "whole", "s"),
+        row("whole run, 50 steps, 10 at a time", fifty, "whole", "s"),
     ]
 
 

@@ -34,7 +34,7 @@ Termination: TypeAlias = Any
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
 KUBECONFIG = BUILD / "kubeconfig"
-"""Of the cluster that `make up` makes, whatever the environment says: the tests break things."""
+"""The cluster of `make up`; KUBECONFIG is ignored, because the tests break things."""
 
 TEST_LABEL = "bulkhead.dev/e2e"
 """On every namespace that a test makes, with the value `true`."""

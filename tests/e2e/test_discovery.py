@@ -112,7 +112,7 @@ def test_a_broken_code_location_shows_its_own_traceback_and_the_others_work(
             return NotYet(location)
         return location.error
 
-    error = until(shows_error, 30, "the page to show why code location broken does not load")
+    error = until(shows_error, 30, "the load error of code location broken")
     assert "LookupError" in error
     assert "the team forgot WAREHOUSE_URL" in error
     assert f"{team_code.FOLDER}/definitions.py" in error

@@ -62,7 +62,7 @@ for name in files.fingerprints(DROPPED):
 """Run in the pod of ingestion: the object store keeps the broken files of a bad day."""
 
 
-class Ask(Protocol):
+class Query(Protocol):
     """Runs SQL on the grocer's server."""
 
     def __call__(self, statement: str, database: str = "warehouse") -> list[list[str]]:
@@ -82,7 +82,7 @@ def demo(command: str, timeout: float) -> str:
 
 
 @pytest.fixture(scope="module")
-def ask(kube: Kube) -> Ask:
+def query(kube: Kube) -> Query:
     """The shop's and the warehouse's server."""
     return partial(sql.rows, kube, GROCER, f"{GROCER}-warehouse-0")
 
@@ -123,14 +123,14 @@ def played(
 
 @pytest.mark.timeout(1500)
 def test_one_load_of_orders_runs_through_three_teams_to_the_figures_of_a_laptop(
-    played: str, ask: Ask, on_a_laptop: LaptopFlow
+    played: str, query: Query, on_a_laptop: LaptopFlow
 ) -> None:
     assert "155,848 of them loaded just now" in played
     assert "The demo took" in played
     expected = dict(zip(FIGURES, on_a_laptop.rows(FIGURES.values()), strict=True))
     assert expected["sum of amount in raw.orders"][0] == ORDERS
     for what, statement in FIGURES.items():
-        ((count, total),) = ask(statement)
+        ((count, total),) = query(statement)
         assert float(count) > 0, what
         assert [float(count), float(total)] == pytest.approx(expected[what], abs=0.05), what
 
@@ -188,8 +188,8 @@ def test_the_freshness_of_the_orders_is_evaluated(dagster: Dagster) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("played")
-def test_a_second_load_brings_only_what_is_new(dagster: Dagster, ask: Ask) -> None:
-    ask(
+def test_a_second_load_brings_only_what_is_new(dagster: Dagster, query: Query) -> None:
+    query(
         "INSERT INTO orders SELECT order_id + 1, user_id, store_id, ordered_at + interval '1 hour',"
         " 1, 2.50, 0 FROM orders ORDER BY ordered_at DESC, order_id DESC LIMIT 1",
         "shop",
@@ -218,15 +218,15 @@ def test_a_bad_day_is_reported_where_it_happens_and_nowhere_else(dagster: Dagste
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("played")
 def test_a_month_is_filled_back_by_one_run_and_agrees_with_the_orders(
-    kube: Kube, platform: Installation, dagster: Dagster, ask: Ask
+    kube: Kube, platform: Installation, dagster: Dagster, query: Query
 ) -> None:
     (run,) = dagster.backfilled(dagster.backfill("order_lines", MARCH))
     assert len(pods.step_pods(kube, platform.namespace_of("ingestion"), run["runId"])) == 1
     (last,) = dagster.materializations("order_lines", limit=1)
     metadata = last["metadata"]
     assert (metadata["days loaded"], metadata["rows loaded"]) == (31, 124_768)
-    lines = ask("SELECT round(sum(amount)::numeric, 2) FROM raw.order_lines")
-    orders = ask(
+    lines = query("SELECT round(sum(amount)::numeric, 2) FROM raw.order_lines")
+    orders = query(
         "SELECT round(sum(amount)::numeric, 2) FROM raw.orders "
         "WHERE ordered_at >= '2017-03-01' AND ordered_at < '2017-04-01'"
     )
@@ -235,8 +235,8 @@ def test_a_month_is_filled_back_by_one_run_and_agrees_with_the_orders(
 
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("played")
-def test_what_fails_upstream_stops_what_follows_and_says_so(dagster: Dagster, ask: Ask) -> None:
-    ask(
+def test_what_fails_upstream_stops_what_follows_and_says_so(dagster: Dagster, query: Query) -> None:
+    query(
         "INSERT INTO raw.orders SELECT -1, user_id, store_id, ordered_at, 1, 1, -5 "
         "FROM raw.orders LIMIT 1"
     )

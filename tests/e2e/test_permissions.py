@@ -1,4 +1,4 @@
-"""Who may do what in the cluster: each denied verb is tried."""
+"""Permissions of deployers, runs and steps: each denied verb is tried."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 TEAM = "team"
 DEPLOYER, DEPLOYER_NAMESPACE = "deployer", "bulkhead-e2e-deployer"
 
-# What every authenticated identity of a Kubernetes cluster may do: ask who it is and what it may.
+# What every authenticated identity of a Kubernetes cluster may do: query who it is and what it may do.
 # ClusterRole system:basic-user.
 ANYBODY = permissions.rights(
     {
@@ -95,7 +95,7 @@ defs = dg.Definitions(jobs=[trespass])
 
 @pytest.fixture(scope="module")
 def deployer(kube: Kube, registered: dict[str, Any]) -> Iterator[Kube]:
-    """The Kubernetes API as the deployer of code location `team`, who holds a token and no more."""
+    """The Kubernetes API as the deployer of code location `team`, with only a token."""
     del registered
     create_namespace(kube, DEPLOYER_NAMESPACE)
     account = {"metadata": {"name": DEPLOYER}}
@@ -163,7 +163,7 @@ def test_a_deployer_may_do_nothing_but_deploy_its_own_code_location(
 def test_a_deployer_cannot_read_a_secret_run_a_command_or_take_an_account(
     kube: Kube, deployer: Kube, registered: dict[str, Any]
 ) -> None:
-    """The three ways out that matter most, on objects that are really there."""
+    """The most dangerous requests, on objects that exist."""
     namespace = registered[TEAM]["namespace"]
     core = f"/api/v1/namespaces/{namespace}"
     secret = kube.core.list_namespaced_secret(namespace).items[0].metadata.name
@@ -175,13 +175,13 @@ def test_a_deployer_cannot_read_a_secret_run_a_command_or_take_an_account(
         "/api/v1/namespaces": "GET",
     }
     for path, method in attempts.items():
-        with pytest.raises(ApiException) as refused:
+        with pytest.raises(ApiException) as error:
             deployer.request(method, path, body={} if method == "POST" else None)
-        assert status_of(refused.value) == 403, f"{method} {path}"
+        assert status_of(error.value) == 403, f"{method} {path}"
     pod = pods.restricted_pod("of-a-deployer", namespace, ["true"])
-    with pytest.raises(ApiException) as refused:
+    with pytest.raises(ApiException) as error:
         pods.create(deployer, pod)
-    assert status_of(refused.value) == 403
+    assert status_of(error.value) == 403
 
 
 @pytest.mark.timeout(240)
@@ -213,7 +213,7 @@ def test_a_code_server_cannot_have_its_runs_launched_in_another_locations_namesp
     registered: dict[str, Any],
     deployers_helm: Helm,
 ) -> None:
-    """The deployer overrides what the chart lets its code server announce."""
+    """The deployer overrides the container context that the chart sets in its code server."""
     namespace = registered[TEAM]["namespace"]
     context = {"k8s": {"namespace": HELLO_NAMESPACE, "service_account_name": "bulkhead-run"}}
     announced = {
@@ -227,13 +227,13 @@ def test_a_code_server_cannot_have_its_runs_launched_in_another_locations_namesp
         jobs = dagster.loaded(TEAM).jobs
         return "trespass" in jobs or NotYet(sorted(jobs))
 
-    until(shows_the_code, 60, "the page to show the code that announces another's namespace")
+    until(shows_the_code, 60, "the code with the other namespace to be loaded")
     run = dagster.launch(TEAM, "trespass")
     assert dagster.finish(run) == FAILURE
 
-    said = "\n".join(f"{event.message}\n{event.error}" for event in dagster.events(run))
-    assert f"container context of its code server is {HELLO_NAMESPACE!r}" in said
-    assert f"stands in namespace {namespace!r}" in said
+    log = "\n".join(f"{event.message}\n{event.error}" for event in dagster.events(run))
+    assert f"container context of its code server is {HELLO_NAMESPACE!r}" in log
+    assert f"stands in namespace {namespace!r}" in log
     for where in (HELLO_NAMESPACE, namespace):
         jobs = kube.batch.list_namespaced_job(where, label_selector=f"{pods.RUN_ID}={run}").items
         assert jobs == [], where

@@ -1,4 +1,4 @@
-"""A part of the platform restarts during a run: no run is lost, repeated or left hanging."""
+"""A part of the platform restarts during a run: no run is lost or hangs, and no step runs twice."""
 
 from __future__ import annotations
 

@@ -51,9 +51,9 @@ defs = dg.Definitions(jobs=[ticking], schedules=[every_minute], sensors=[once])
 
 @pytest.fixture(scope="module", autouse=True)
 def clock(kube: Kube, platform: Installation, registered: dict[str, Any]) -> Iterator[str]:
-    """A code location with a schedule and a sensor that are on.
+    """A code location with a running schedule and a running sensor.
 
-    It is there from this module's first test on: the others fill the minutes of its schedule.
+    It exists from this module's first test on, so that its schedule ticks during the other tests.
     """
     namespace = registered[CLOCK]["namespace"]
     values = team_code.values(kube, namespace, CLOCK_CODE)
@@ -180,7 +180,7 @@ def test_artifacts_and_captured_logs_show_after_the_pods_are_gone(
     until(lambda: _none_left(kube, run), 60, f"the pods of run {run} to be gone")
     assert "Hello, dagster!" in dagster.captured_logs(run, "hello").stdout
 
-    # `hello` takes what `get_name` left in the object store.
+    # `hello` reads the output of `get_name` from the object store.
     again = dagster.reexecute(run, ["hello"])
     dagster.succeed(again)
     assert "Hello, dagster!" in dagster.captured_logs(again, "hello").stdout
