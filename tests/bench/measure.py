@@ -40,9 +40,8 @@ def run(dagster: Dagster, location: str, job: str, *, concurrency: int, pods: bo
         pods: each step has a pod of its own, so that the pod's CPU time is the step's.
     """
     in_a_row = concurrency == 1
-    config = (
-        {} if in_a_row or not pods else {"execution": {"config": {"max_concurrent": concurrency}}}
-    )
+    limit = {"execution": {"config": {"max_concurrent": concurrency}}}
+    config = {} if in_a_row or not pods else limit
     run_id = dagster.launch(location, job, config)
     dagster.succeed(run_id, timeout=600)
     shown = dagster.run(run_id)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 TEAM = "team"
 DEPLOYER, DEPLOYER_NAMESPACE = "deployer", "bulkhead-e2e-deployer"
 
-# What every authenticated identity of a Kubernetes cluster may do: query who it is and what it may do.
+# Every authenticated identity of a Kubernetes cluster may query its name and its permissions.
 # ClusterRole system:basic-user.
 ANYBODY = permissions.rights(
     {
