@@ -2,6 +2,8 @@
 
 Code servers in the cluster load this file from a ConfigMap, in the image of `hello`.
 """
+# pyright: reportUnknownMemberType=false
+# Dagster's annotations of `job`, `to_job` and `alias` are incomplete.
 
 import ctypes
 import http.client
