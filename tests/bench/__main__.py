@@ -1,7 +1,7 @@
 """Measure the platform: `python -m tests.bench`.
 
 Runs steps that do nothing under the platform's executor, under Dagster's own `k8s_job_executor`
-and in one process, in turns, so that whatever else the machine does falls on all three alike.
+and in one process, in turns, so that other load of the machine affects all three alike.
 Needs the platform and `hello`, as `make up` leaves them; writes `build/bench.md`.
 """
 
@@ -32,7 +32,7 @@ class Graph(NamedTuple):
     """A graph of its definitions, how it is run, and how often."""
 
     name: str
-    abreast: int
+    concurrency: int
     """Steps that have a pod at the same time."""
     every: int
     """In each turn, in every third."""
@@ -76,8 +76,8 @@ def main() -> None:
 
     nodes = kube.core.list_node().items
     about = (
-        f"Steps that do nothing; {repeat} runs of each kind in a row and a third as many abreast, "
-        f"in turns; Dagster {version}, "
+        f"Steps that do nothing; {repeat} runs of each kind in a row and a third as many in "
+        f"parallel, in turns; Dagster {version}, "
         f"{len(nodes)} nodes with {nodes[0].status.capacity['cpu']} CPUs, "
         f"Kubernetes {nodes[0].status.node_info.kubelet_version}."
     )
@@ -100,9 +100,9 @@ def _deploy(platform: Installation) -> None:
 
 
 def _figures(dagster: Dagster, repeat: int) -> dict[tuple[str, str], list[measure.Figures]]:
-    """All runs in turns, after one that pulls the image to the nodes and counts for nothing."""
+    """All runs in turns, after one that pulls the image to the nodes and is not counted."""
     _one(dagster, GRAPHS[-1], "bulkhead")
-    figures = defaultdict(list)
+    figures: dict[tuple[str, str], list[measure.Figures]] = defaultdict(list)
     for turn, graph, executor in itertools.product(range(repeat), GRAPHS, report.COLUMNS):
         if turn % graph.every:
             continue
@@ -117,7 +117,7 @@ def _one(dagster: Dagster, graph: Graph, executor: str) -> measure.Figures:
         dagster,
         LOCATIONS[executor],
         f"{graph.name}_{executor}",
-        abreast=graph.abreast,
+        concurrency=graph.concurrency,
         pods=executor != "one_process",
     )
 

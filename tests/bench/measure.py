@@ -6,6 +6,8 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.e2e.cluster import listed
+
 if TYPE_CHECKING:
     from tests.e2e.cluster import Kube
     from tests.e2e.dagster_client import Dagster
@@ -27,19 +29,19 @@ class Figures:
     """CPU-seconds of each step's pod by the end of its code; none where steps share a pod."""
 
 
-def run(dagster: Dagster, location: str, job: str, *, abreast: int, pods: bool) -> Figures:
+def run(dagster: Dagster, location: str, job: str, *, concurrency: int, pods: bool) -> Figures:
     """Run a job of `definitions.py` to its end and measure it.
 
     Args:
         dagster: the platform.
         location: the code location that has the job.
         job: its name.
-        abreast: how many of its steps have a pod at the same time; 1: each starts when the one
-            before has ended.
+        concurrency: how many of its steps have a pod at the same time; with 1 they run one by one.
         pods: each step has a pod of its own, so that the pod's CPU time is the step's.
     """
-    in_a_row = abreast == 1
-    config = {} if in_a_row or not pods else {"execution": {"config": {"max_concurrent": abreast}}}
+    in_a_row = concurrency == 1
+    limit = {"execution": {"config": {"max_concurrent": concurrency}}}
+    config = {} if in_a_row or not pods else limit
     run_id = dagster.launch(location, job, config)
     dagster.succeed(run_id, timeout=600)
     shown = dagster.run(run_id)
@@ -62,11 +64,11 @@ def run(dagster: Dagster, location: str, job: str, *, abreast: int, pods: bool) 
 
 
 def idle_memory(kube: Kube, namespaces: dict[str, str]) -> dict[str, float]:
-    """Working set in MiB of each container of the pods that stay, as the kubelet reports it.
+    """Working set in MiB of each container of long-lived pods, as the kubelet reports it.
 
     Args:
         kube: the cluster.
-        namespaces: namespaces to look at, and what to put before the container's name.
+        namespaces: prefix of the container's name, by namespace.
 
     Returns:
         MiB by `<prefix><component>/<container>`.
@@ -76,19 +78,21 @@ def idle_memory(kube: Kube, namespaces: dict[str, str]) -> dict[str, float]:
         for namespace, prefix in namespaces.items()
         for pod in kube.core.list_namespaced_pod(namespace).items
         if pod.status.phase == "Running"
-        and not any(o.kind == "Job" for o in pod.metadata.owner_references or [])
+        and not any(o.kind == "Job" for o in listed(pod.metadata.owner_references))
     }
-    found = {}
+    found: dict[str, float] = {}
     for node in kube.core.list_node().items:
         path = f"/api/v1/nodes/{node.metadata.name}/proxy/stats/summary"
         for pod in kube.request("GET", path)["pods"]:
             at = (pod["podRef"]["namespace"], pod["podRef"]["name"])
-            for container in pod.get("containers", []) if at in components else []:
-                used = container.get("memory", {}).get("workingSetBytes", 0)
+            for container in listed(pod.get("containers")) if at in components else []:
+                memory: dict[str, int] = container.get("memory", {})
+                used = memory.get("workingSetBytes", 0)
                 found[f"{components[at]}/{container['name']}"] = used / 2**20
     return dict(sorted(found.items()))
 
 
 def _component(pod: Any) -> str:
-    labels = pod.metadata.labels or {}
-    return labels.get("app.kubernetes.io/component", pod.metadata.name)
+    labels: dict[str, str] = pod.metadata.labels or {}
+    name: str = pod.metadata.name
+    return labels.get("app.kubernetes.io/component", name)

@@ -6,7 +6,7 @@ import statistics
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tests.bench.measure import Figures
 
@@ -51,8 +51,8 @@ def _times(figures: Mapping[tuple[str, str], Sequence[Figures]]) -> list[str]:
         row("step's end → next step's first line", five, "between_steps", "s"),
         row("CPU of a step's pod", five, "cpu", "s"),
         row("whole run, 5 steps in a row", five, "whole", "s"),
-        row("whole run, 20 steps, 4 abreast", twenty, "whole", "s"),
-        row("whole run, 50 steps, 10 abreast", fifty, "whole", "s"),
+        row("whole run, 20 steps, 4 at a time", twenty, "whole", "s"),
+        row("whole run, 50 steps, 10 at a time", fifty, "whole", "s"),
     ]
 
 
@@ -61,8 +61,8 @@ def _memory(memory: Mapping[str, float]) -> list[str]:
     return ["| idle | memory |", "|---|---|", *rows]
 
 
-def _flat(value: float | Iterable[float]) -> list[float]:
-    return [value] if isinstance(value, float) else list(value)
+def _flat(value: float | tuple[float, ...]) -> list[float]:
+    return list(value) if isinstance(value, tuple) else [value]
 
 
 def _cell(values: Sequence[float], unit: str) -> str:

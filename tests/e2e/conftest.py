@@ -1,7 +1,7 @@
-"""The cluster, the platform on it, and what every test of it needs.
+"""Fixtures: the cluster, the platform, code locations.
 
-`make kind-test` has installed the platform (release and namespace `bulkhead`) and the code
-location `hello` before. Everything else is made here, at its first use, and removed at the end.
+`make kind-test` installs the platform (release and namespace `bulkhead`) and the code location
+`hello` before the tests. These fixtures create everything else at its first use.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _KUBE = pytest.StashKey[Kube]()
 
 
 class MakeNamespace(Protocol):
-    """Makes a namespace that lives as long as the test."""
+    """Creates a namespace that exists as long as the test."""
 
     def __call__(self, labels: dict[str, str] | None = None) -> str:
-        """Return the name of a new namespace with these labels beside PodSecurity's."""
+        """Return the name of a new namespace with these labels and those of PodSecurity."""
         ...
 
 
@@ -48,24 +48,24 @@ class MakeNamespace(Protocol):
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Keep what the cluster says when a test fails, before its fixtures clean up."""
+    """Collect logs and events when a test fails, before its fixtures clean up."""
     report = yield
     kube = item.config.stash.get(_KUBE, None)
     if report.failed and call.when != "teardown" and kube:
-        platforms = item.config.stash.get(_PLATFORMS, [])
+        platforms = item.config.stash.get(_PLATFORMS, list[Dagster]())
         try:
             folder = diagnostics.collect(item.name, kube, platforms, report.longreprtext)
         except Exception as error:  # noqa: BLE001 - the test's own failure must be reported
-            report.sections.append(("diagnosis", f"could not be collected: {error!r}"))
+            report.sections.append(("diagnosis", f"failed: {error!r}"))
         else:
             report.sections.append(("diagnosis", f"collected in {folder}"))
     return report
 
 
 @pytest.fixture(autouse=True)
-def _own_runs(request: pytest.FixtureRequest) -> None:
-    """Forget the runs of earlier tests: a failure shows only its own."""
-    for dagster in request.config.stash.get(_PLATFORMS, []):
+def own_runs(request: pytest.FixtureRequest) -> None:
+    """Forget the runs of earlier tests, so that a failure shows only its own."""
+    for dagster in request.config.stash.get(_PLATFORMS, list[Dagster]()):
         dagster.launched.clear()
 
 
@@ -90,8 +90,8 @@ def tools_image() -> str:
 
 @pytest.fixture
 def make_namespace(kube: Kube) -> Iterator[MakeNamespace]:
-    """A function that makes namespaces; they go when the test ends."""
-    made = []
+    """A function that creates namespaces; they are deleted when the test ends."""
+    made: list[str] = []
 
     def make(labels: dict[str, str] | None = None) -> str:
         name = f"bulkhead-e2e-{uuid.uuid4().hex[:8]}"
@@ -105,7 +105,7 @@ def make_namespace(kube: Kube) -> Iterator[MakeNamespace]:
 
 @pytest.fixture
 def namespace(make_namespace: MakeNamespace) -> str:
-    """A namespace of the test's own."""
+    """A new namespace for the test."""
     return make_namespace()
 
 
@@ -117,7 +117,7 @@ def platform(kube: Kube, helm: Helm, pytestconfig: pytest.Config) -> Installatio
 
 @pytest.fixture(scope="session")
 def dagster(platform: Installation) -> Dagster:
-    """The page of the platform that `make up` installed."""
+    """GraphQL of the platform that `make up` installed."""
     return platform.dagster
 
 
@@ -132,7 +132,7 @@ def registered(platform: Installation) -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def legacy(platform: Installation, registered: dict[str, Any]) -> str:
-    """A code location on an older Dagster and pandas, without a word about Kubernetes."""
+    """A code location on an older Dagster and pandas; its code does not mention Kubernetes."""
     values = yaml.safe_load((LOCATION_FOLDERS / "legacy" / "values.yaml").read_text())
     platform.deploy("legacy", registered["legacy"]["namespace"], "legacy", values)
     platform.dagster.loaded("legacy")
@@ -141,7 +141,7 @@ def legacy(platform: Installation, registered: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="session")
 def small(platform: Installation, registered: dict[str, Any]) -> str:
-    """The code of `hello` under a low ceiling and a low quota."""
+    """The code of `hello` with a low ceiling and a low quota."""
     platform.deploy("small", registered["small"]["namespace"], "hello", hello_values())
     platform.dagster.loaded("small")
     return "small"
@@ -149,19 +149,19 @@ def small(platform: Installation, registered: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="session")
 def endings(platform: Installation, registered: dict[str, Any]) -> str:
-    """The steps of `steps_code.py`, which end in every way, where they have room."""
+    """A code location with the steps of `steps_code.py` and a large quota."""
     return _with_steps_code(platform, "steps", registered["steps"]["namespace"])
 
 
 @pytest.fixture(scope="session")
 def tight(platform: Installation, registered: dict[str, Any]) -> str:
-    """The same steps under a low ceiling and a low quota."""
+    """The same steps with a low ceiling and a low quota."""
     return _with_steps_code(platform, "tight", registered["tight"]["namespace"])
 
 
 @pytest.fixture(scope="session")
 def ledger(kube: Kube, platform: Installation) -> Ledger:
-    """Where the steps write down that they ran."""
+    """The table where steps record that they ran."""
     ledger = Ledger(kube, platform)
     ledger.create()
     return ledger
@@ -176,9 +176,9 @@ def _with_steps_code(platform: Installation, name: str, namespace: str) -> str:
 
 @pytest.fixture(scope="session")
 def spare_platform(kube: Kube, helm: Helm, pytestconfig: pytest.Config) -> Iterator[Installation]:
-    """A second platform, with no values beyond its images and no code location.
+    """A second platform, with only its images as values and no code location.
 
-    A test that registers one takes it away again.
+    A test that registers a code location removes it.
     """
     platform = _installation(SPARE_PLATFORM, SPARE_PLATFORM, kube, helm, pytestconfig)
     platform.apply(bare_values(), create_namespace=True)

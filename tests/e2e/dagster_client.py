@@ -1,25 +1,29 @@
-"""Dagster's GraphQL, as the web page uses it.
+"""Dagster's GraphQL, as the Dagster UI uses it.
 
-Requests go through the API server's proxy of the web server's Service, so they reach it on any
-cluster without an ingress or a port.
+Requests go through the API server's proxy of the web server's Service, so they need no ingress and
+no port.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from tests.e2e import queries
+from tests.e2e.cluster import listed
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tests.e2e.cluster import Kube
 
 SUCCESS, FAILURE, CANCELED = "SUCCESS", "FAILURE", "CANCELED"
 ENDED = {SUCCESS, FAILURE, CANCELED}
+
+RETRY = "bulkhead/repeat"
+"""Metadata key of the event about a retry by the executor itself."""
 
 
 class GraphQLError(AssertionError):
@@ -29,7 +33,7 @@ class GraphQLError(AssertionError):
 class Transport(Protocol):
     """What carries a GraphQL request to a web server."""
 
-    def send(self, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    def send(self, document: str, variables: Mapping[str, Any]) -> Any:
         """Send one query or mutation; return the answer's JSON."""
         ...
 
@@ -38,15 +42,15 @@ class Transport(Protocol):
 class ServiceProxy:
     """GraphQL through the API server's proxy of the Service `<release>-webserver`.
 
-    What reads is sent with GET: while it passes on a request that has a body, the proxy may break
-    an answer of more than 4 KiB off (https://github.com/golang/go/issues/40747).
+    Queries are sent with GET: the proxy may truncate an answer of more than 4 KiB to a request that
+    has a body (https://github.com/golang/go/issues/40747).
     """
 
     kube: Kube
     namespace: str
     release: str
 
-    def send(self, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+    def send(self, document: str, variables: Mapping[str, Any]) -> Any:
         """Send one query or mutation; return the answer's JSON."""
         service = f"/api/v1/namespaces/{self.namespace}/services/{self.release}-webserver:http"
         path = f"{service}/proxy/graphql"
@@ -59,7 +63,7 @@ class ServiceProxy:
 
 @dataclass(frozen=True)
 class Location:
-    """A code location as the page lists it."""
+    """A code location as the Dagster UI lists it."""
 
     name: str
     loaded: bool
@@ -68,7 +72,7 @@ class Location:
     dagster: str
     """Version of Dagster in the code server; empty when it has not loaded."""
     jobs: dict[str, str]
-    """Name of each job, and of the repository that it is in."""
+    """Name of the repository by name of the job."""
 
     def __bool__(self) -> bool:
         return self.loaded and not self.error
@@ -76,7 +80,7 @@ class Location:
 
 @dataclass(frozen=True)
 class Event:
-    """One line of a run's log in the page."""
+    """One line of a run's log."""
 
     kind: str
     """Dagster's event type, as `STEP_FAILURE`; empty for a plain log message."""
@@ -92,7 +96,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Check:
-    """How an asset check went."""
+    """The last execution of an asset check."""
 
     status: str
     """As `SUCCEEDED`; empty where it has not run."""
@@ -102,8 +106,17 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Asset:
+    """An asset in the lineage: its code location and its neighbours, of any code location."""
+
+    location: str
+    upstream: frozenset[str]
+    downstream: frozenset[str]
+
+
+@dataclass(frozen=True)
 class CapturedLogs:
-    """What a step wrote."""
+    """Output of a step."""
 
     stdout: str
     stderr: str
@@ -131,14 +144,15 @@ class Dagster:
     def query(self, document: str, **variables: Any) -> dict[str, Any]:
         """Send one query or mutation and return its `data`."""
         answer = self.transport.send(document, variables)
-        if not isinstance(answer, dict) or answer.get("errors") or answer.get("data") is None:
+        fields = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
+        if fields.get("errors") or fields.get("data") is None:
             raise GraphQLError(json.dumps(answer, indent=1)[:4000])
-        return answer["data"]
+        return fields["data"]
 
     # --- Code locations -------------------------------------------------------------------------
 
     def locations(self) -> dict[str, Location]:
-        """The code locations that the page lists, by name."""
+        """The code locations in the Dagster UI, by name."""
         workspace = self.query(queries.LOCATIONS)["workspaceOrError"]
         if workspace["__typename"] != "Workspace":
             raise GraphQLError(error_text(workspace))
@@ -151,9 +165,9 @@ class Dagster:
             there = self.locations()
             if name not in there:
                 return NotYet(f"only {sorted(there)}")
-            return there[name] or NotYet(there[name].error or "no answer of its code server yet")
+            return there[name] or NotYet(there[name].error or "its code server has not responded")
 
-        return until(is_loaded, timeout, f"code location {name} to be loaded in the page")
+        return until(is_loaded, timeout, f"code location {name} to be loaded")
 
     # --- Runs -----------------------------------------------------------------------------------
 
@@ -166,14 +180,14 @@ class Dagster:
         *,
         assets: Sequence[str] = (),
     ) -> str:
-        """Launch a job as the page's button does; return the id of the run.
+        """Launch a job as the Dagster UI does; return the id of the run.
 
         Args:
             location: name of the code location.
             job: name of the job.
             run_config: the run's configuration.
             tags: tags of the run.
-            assets: which of the job's assets; all, unless told.
+            assets: which of the job's assets; all by default.
         """
         jobs = self.loaded(location).jobs
         if job not in jobs:
@@ -197,10 +211,10 @@ class Dagster:
         return self._launched(result)
 
     def reexecute(self, run_id: str, steps: Sequence[str]) -> str:
-        """Repeat some steps of a run on what its other steps left; return the new run's id."""
+        """Run some steps of a run again, on the outputs of the others; return the new run's id."""
         run = self.run(run_id)
         parents = {"parentRunId": run_id, "rootRunId": run["rootRunId"] or run_id}
-        # The page groups runs by these tags.
+        # The Dagster UI groups runs by these tags.
         tags = {
             "dagster/parent_run_id": parents["parentRunId"],
             "dagster/root_run_id": parents["rootRunId"],
@@ -228,7 +242,7 @@ class Dagster:
         return run_id
 
     def run(self, run_id: str) -> dict[str, Any]:
-        """What the page shows of a run: status, times, tags, steps."""
+        """A run: status, times, tags, steps."""
         run = self.query(queries.RUN, runId=run_id)["runOrError"]
         if run["__typename"] != "Run":
             raise GraphQLError(f"no run {run_id}: {run['__typename']}")
@@ -267,14 +281,15 @@ class Dagster:
         assert status == SUCCESS, f"run {run_id} ended with {status}: {self.why(run_id)}"
 
     def why(self, run_id: str) -> str:
-        """The errors of a run, as the page shows them."""
+        """The errors of a run."""
         events = self.events(run_id)
-        said = [f"{e.kind} {e.step}: {e.message}\n{e.error}" for e in events if "FAIL" in e.kind]
-        return "\n".join(said)[:4000]
+        errors = [f"{e.kind} {e.step}: {e.message}\n{e.error}" for e in events if "FAIL" in e.kind]
+        return "\n".join(errors)[:4000]
 
     def events(self, run_id: str) -> list[Event]:
         """The run's whole log, in order."""
-        found, cursor = [], None
+        found: list[Event] = []
+        cursor: str | None = None
         while True:
             page = self.query(queries.EVENTS, runId=run_id, cursor=cursor)["logsForRun"]
             if page["__typename"] != "EventConnection":
@@ -285,16 +300,17 @@ class Dagster:
                 return found
 
     def metadata(self, run_id: str, step: str) -> dict[str, Any]:
-        """What a step reported as metadata of its outputs, materializations and observations."""
-        merged = {}
+        """Metadata of a step's outputs, materializations and observations."""
+        merged: dict[str, Any] = {}
         for event in self.events(run_id):
             if event.step == step and event.kind != "ENGINE_EVENT":
                 merged |= event.metadata
         return merged
 
     def captured_logs(self, run_id: str, step: str) -> CapturedLogs:
-        """What a step wrote, over all its attempts, as the page shows it."""
-        stdout, stderr = [], []
+        """Output of all attempts at a step."""
+        stdout: list[str] = []
+        stderr: list[str] = []
         for event in self.events(run_id):
             if event.kind == "LOGS_CAPTURED" and step in event.steps:
                 answer = self.query(queries.CAPTURED, runId=run_id, fileKey=event.file_key)
@@ -312,20 +328,20 @@ class Dagster:
         return self.runs(tags=[{"key": key, "value": value}])
 
     def family(self, run_id: str) -> list[dict[str, Any]]:
-        """A run and its retries, as the page groups them, oldest first."""
+        """A run and its retries, oldest first."""
         group = self.query(queries.RUN_GROUP, runId=run_id)["runGroupOrError"]
         if group["__typename"] != "RunGroup":
             return [self.run(run_id)]
         return sorted(group["runs"], key=lambda run: run["creationTime"])
 
     def terminate(self, run_id: str) -> None:
-        """Terminate a run, as the page's button does."""
+        """Terminate a run, as the Dagster UI does."""
         result = self.query(queries.TERMINATE, runId=run_id)["terminateRun"]
         if result["__typename"] != "TerminateRunSuccess":
             raise GraphQLError(json.dumps(result, indent=1)[:4000])
 
     def delete_run(self, run_id: str) -> None:
-        """Delete a run from the list, as the page's menu does; what runs of it is left alone."""
+        """Delete a run, as the Dagster UI does; its pods are not touched."""
         result = self.query(queries.DELETE_RUN, runId=run_id)["deleteRun"]
         if result["__typename"] != "DeletePipelineRunSuccess":
             raise GraphQLError(json.dumps(result, indent=1)[:4000])
@@ -333,7 +349,7 @@ class Dagster:
     # --- Schedules, sensors, daemons ------------------------------------------------------------
 
     def daemons(self) -> dict[str, bool | None]:
-        """Whether each daemon that this installation needs is alive, by its type."""
+        """Whether each required daemon is healthy, by its type."""
         health = self.query(queries.DAEMONS)["instance"]["daemonHealth"]["allDaemonStatuses"]
         return {d["daemonType"]: d["healthy"] for d in health if d["required"]}
 
@@ -367,7 +383,7 @@ class Dagster:
                 tick["timestamp"],
                 tuple(tick["runIds"]),
                 tick["skipReason"] or "",
-                (tick["error"] or {}).get("message", ""),
+                tick["error"]["message"] if tick["error"] else "",
             )
             for tick in self._instigator(location, name)["ticks"]
         ]
@@ -378,12 +394,11 @@ class Dagster:
         """An asset's last materializations, newest first."""
         asset = self.query(queries.ASSET, key={"path": list(key)}, limit=limit)["assetOrError"]
         return [
-            {**each, "metadata": _metadata(each["metadataEntries"])}
-            for each in asset.get("assetMaterializations", [])
+            {**each, "metadata": _metadata(each)} for each in asset.get("assetMaterializations", [])
         ]
 
     def checks(self, asset: str) -> dict[str, Check]:
-        """How each check of an asset went on what is there now."""
+        """The checks of an asset's last materialization, by name."""
         node = self.query(queries.CHECKS, key={"path": [asset]})["assetNodeOrError"]
         return {
             check["name"]: _check(check["executionForLatestMaterialization"] or {})
@@ -391,9 +406,20 @@ class Dagster:
         }
 
     def freshness(self, asset: str) -> str:
-        """Whether an asset is as new as its policy wants: `HEALTHY`, `WARNING`, `DEGRADED`, …."""
+        """State of an asset's freshness policy: `HEALTHY`, `WARNING`, `DEGRADED`, …."""
         node = self.query(queries.FRESHNESS, key={"path": [asset]})["assetNodeOrError"]
         return node["freshnessStatusInfo"]["freshnessStatus"]
+
+    def assets(self) -> dict[str, Asset]:
+        """All assets of all code locations, by name."""
+        return {
+            "/".join(node["assetKey"]["path"]): Asset(
+                location=node["repository"]["location"]["name"],
+                upstream=frozenset("/".join(key["path"]) for key in node["dependencyKeys"]),
+                downstream=frozenset("/".join(key["path"]) for key in node["dependedByKeys"]),
+            )
+            for node in self.query(queries.ASSETS)["assetNodes"]
+        }
 
     def backfill(self, asset: str, partitions: Sequence[str]) -> str:
         """Launch a backfill of some partitions of an asset; return its id."""
@@ -427,8 +453,8 @@ class Dagster:
 
 
 def error_text(error: Mapping[str, Any] | None) -> str:
-    """Message and stack of an error and of what caused it."""
-    lines = []
+    """Message and stack of an error and of its causes."""
+    lines: list[str] = []
     while error:
         lines += [f"{error.get('className')}: {error.get('message')}", *(error.get("stack") or [])]
         error = error.get("cause")
@@ -442,9 +468,10 @@ def _expect(answer: dict[str, Any], kind: str) -> dict[str, Any]:
 
 
 def _location(entry: Mapping[str, Any]) -> Location:
-    content = entry["locationOrLoadError"] or {"__typename": "none"}
+    content: Mapping[str, Any] = entry["locationOrLoadError"] or {"__typename": "none"}
     loaded = content["__typename"] == "RepositoryLocation"
-    versions = {v["name"]: v["version"] for v in content.get("dagsterLibraryVersions") or []}
+    libraries = listed(content.get("dagsterLibraryVersions"))
+    versions = {library["name"]: library["version"] for library in libraries}
     return Location(
         name=entry["name"],
         loaded=loaded and entry["loadStatus"] == "LOADED",
@@ -452,7 +479,7 @@ def _location(entry: Mapping[str, Any]) -> Location:
         dagster=versions.get("dagster", ""),
         jobs={
             job["name"]: repository["name"]
-            for repository in content.get("repositories") or []
+            for repository in listed(content.get("repositories"))
             for job in repository["jobs"]
         },
     )
@@ -466,8 +493,8 @@ def _event(event: Mapping[str, Any]) -> Event:
         time=float(event.get("timestamp") or 0) / 1000,
         error=error_text(event.get("error")),
         metadata={
-            **_metadata(event.get("metadataEntries") or []),
-            **_metadata((event.get("failureMetadata") or {}).get("metadataEntries") or []),
+            **_metadata(event),
+            **_metadata(event.get("failureMetadata")),
         },
         file_key=event.get("fileKey") or "",
         steps=tuple(event.get("stepKeys") or ()),
@@ -475,16 +502,18 @@ def _event(event: Mapping[str, Any]) -> Event:
 
 
 def _check(execution: Mapping[str, Any]) -> Check:
-    evaluation = execution.get("evaluation") or {}
+    evaluation: Mapping[str, Any] = execution.get("evaluation") or {}
     return Check(
         execution.get("status", ""),
         execution.get("runId", ""),
         evaluation.get("description") or "",
-        _metadata(evaluation.get("metadataEntries") or []),
+        _metadata(evaluation),
     )
 
 
-def _metadata(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def _metadata(holder: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The metadata of an event, an evaluation or a materialization, by label."""
+    entries = listed((holder or {}).get("metadataEntries"))
     return {entry["label"]: _value(entry) for entry in entries}
 
 

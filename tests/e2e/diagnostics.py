@@ -1,4 +1,4 @@
-"""What is kept of a failed test: `build/e2e/<test>/`."""
+"""Files about a failed test: `build/e2e/<test>/`."""
 
 from __future__ import annotations
 
@@ -7,33 +7,36 @@ import shutil
 from typing import TYPE_CHECKING
 
 import yaml
-from kubernetes.client.exceptions import ApiException
 from tests.e2e import pods
-from tests.e2e.cluster import BUILD, TEST_LABEL
+from tests.e2e.cluster import BUILD, TEST_LABEL, ApiException, listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from kubernetes import client
-    from tests.e2e.cluster import Kube
+    from tests.e2e.cluster import Event, Kube, Pod
     from tests.e2e.dagster_client import Dagster
 
 TAIL = 3000
 """Lines kept of each container's log."""
 
 
-def collect(test: str, kube: Kube, platforms: Iterable[Dagster], story: str) -> Path:
-    """Write what helps to understand a failure; return the folder.
+def collect(test: str, kube: Kube, platforms: Iterable[Dagster], report: str) -> Path:
+    """Write files about a failure; return the folder.
 
-    One folder per namespace with the description and the logs of its pods and its events, and one
-    file per run that the test launched with what the page shows of it. A part that cannot be had
-    leaves a note in its place and hides none of the others.
+    One folder per namespace, with its pods, their logs, its Jobs and its events. One file per run
+    that the test launched, with the run's log. Where a part cannot be read, its file has the error.
+
+    Args:
+        test: name of the test.
+        kube: the cluster.
+        platforms: installations whose runs are written.
+        report: pytest's report of the failure.
     """
     folder = BUILD / "e2e" / re.sub(r"[^\w.\[\]-]+", "_", test).strip("_")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "failure.txt").write_text(story)
+    (folder / "failure.txt").write_text(report)
     _write(folder / "nodes.yaml", lambda: _yaml(kube, kube.core.list_node().items))
     for namespace in _namespaces(kube):
         _namespace(kube, namespace, folder / namespace)
@@ -44,7 +47,7 @@ def collect(test: str, kube: Kube, platforms: Iterable[Dagster], story: str) -> 
 
 
 def _namespaces(kube: Kube) -> list[str]:
-    """Those of the platform, of code locations and of tests."""
+    """The namespaces of the platform, of code locations and of tests."""
     return [
         namespace.metadata.name
         for namespace in kube.core.list_namespace().items
@@ -64,12 +67,12 @@ def _namespace(kube: Kube, namespace: str, folder: Path) -> None:
     _write(folder / "pods.yaml", lambda: _yaml(kube, there))
     (folder / "pods.txt").write_text("".join(f"{pods.describe(pod)}\n" for pod in there))
     for pod in there:
-        for container in [*(pod.spec.init_containers or []), *pod.spec.containers]:
+        for container in [*listed(pod.spec.init_containers), *pod.spec.containers]:
             _container_logs(kube, pod, container.name, folder)
 
 
-def _container_logs(kube: Kube, pod: client.V1Pod, container: str, folder: Path) -> None:
-    statuses = [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]
+def _container_logs(kube: Kube, pod: Pod, container: str, folder: Path) -> None:
+    statuses = [*listed(pod.status.init_container_statuses), *listed(pod.status.container_statuses)]
     restarted = any(s.name == container and s.restart_count for s in statuses)
     for previous in (False, True) if restarted else (False,):
         suffix = ".previous" if previous else ""
@@ -95,8 +98,8 @@ def _run(dagster: Dagster, run_id: str) -> str:
     return "\n".join(lines)
 
 
-def _events(events: Iterable[client.CoreV1Event]) -> str:
-    def when(event: client.CoreV1Event) -> str:
+def _events(events: Iterable[Event]) -> str:
+    def when(event: Event) -> str:
         moment = event.last_timestamp or event.event_time or event.metadata.creation_timestamp
         return moment.isoformat()
 
@@ -108,14 +111,14 @@ def _events(events: Iterable[client.CoreV1Event]) -> str:
 
 
 def _yaml(kube: Kube, objects: Iterable[object]) -> str:
-    plain = kube.api.sanitize_for_serialization(list(objects))
+    plain = kube.plain(list(objects))
     for item in plain:
         item.get("metadata", {}).pop("managedFields", None)
     return yaml.safe_dump_all(plain, sort_keys=False)
 
 
-def _write(path: Path, content: object) -> None:
+def _write(path: Path, content: Callable[[], str | None]) -> None:
     try:
         path.write_text(content() or "")
     except (ApiException, AssertionError, OSError) as error:
-        path.write_text(f"could not be had: {error}\n")
+        path.write_text(f"could not be read: {error}\n")

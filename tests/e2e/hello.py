@@ -1,4 +1,4 @@
-"""The jobs of `user_code/hello` that the tests run: their names, their settings, what they say."""
+"""The jobs of `user_code/hello` that the tests run: names, settings and output."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """A job, and the op in it that takes the settings and does what the job is for."""
+    """A job, and the op in it that has the settings."""
 
     job: str
     op: str
 
     def config(self, base: Mapping[str, Any], **settings: Any) -> dict[str, Any]:
-        """Run configuration: `base`, and settings of the op."""
+        """Run configuration: `base` and settings of the op."""
         ops = {"ops": {self.op: {"config": settings}}} if settings else {}
         return {**base, **ops}
 
@@ -53,19 +53,19 @@ class Span:
 
 
 def steady_slices(log: str) -> list[Span]:
-    """What `steady_neighbour` has printed."""
+    """The slices that `steady_neighbour` printed."""
     found = re.finditer(r"slice \d+: ([0-9.]+) s, ended at ([0-9.]+)", log)
     return [Span(float(each[1]), float(each[2])) for each in found]
 
 
 @dataclass(frozen=True)
 class Turn(Span):
-    """A turn of `spin_cpu`, and the CPU time that its threads got."""
+    """A turn of `spin_cpu`, with the CPU time of its threads."""
 
     cpu_seconds: float
 
 
 def spinning_turns(log: str) -> list[Turn]:
-    """What `spin_cpu` has printed."""
+    """The turns that `spin_cpu` printed."""
     found = re.finditer(r"turn \d+: ([0-9.]+) CPU seconds in ([0-9.]+) s, ended at ([0-9.]+)", log)
     return [Turn(float(each[2]), float(each[3]), float(each[1])) for each in found]

@@ -22,21 +22,21 @@ LOCATION_CHART = ROOT / "charts" / "code-location"
 
 
 class HelmError(AssertionError):
-    """A helm command failed; the message is what it said."""
+    """A helm command failed; the message is its output."""
 
 
 @dataclass(frozen=True)
 class Helm:
-    """Helm with one identity: a kubeconfig, and where it keeps its releases."""
+    """Helm with one identity: a kubeconfig, and environment variables."""
 
     kubeconfig: Path = KUBECONFIG
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def run(self, *arguments: str, timeout: float = 300) -> str:
         """Run one command and return its output.
 
         Raises:
-            HelmError: with the command and what it wrote, if it failed.
+            HelmError: it failed; with the command and its output.
         """
         command = [_helm(), "--kubeconfig", str(self.kubeconfig), *arguments]
         done = subprocess.run(
@@ -68,9 +68,9 @@ class Helm:
             release: name of the release.
             chart: folder of the chart.
             namespace: where the release is recorded.
-            values: all values that differ from the chart's own.
+            values: all values that differ from the chart's defaults.
             wait: until its objects are ready, for at most `timeout` seconds.
-            create_namespace: make the namespace first.
+            create_namespace: create the namespace first.
             timeout: seconds.
         """
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
@@ -83,14 +83,14 @@ class Helm:
             return self.run(*arguments, timeout=timeout + 60)
 
     def uninstall(self, release: str, namespace: str, *, wait: bool = True) -> None:
-        """Remove a release, if it is there."""
+        """Remove a release if it exists."""
         arguments = ["uninstall", release, "--namespace", namespace, "--ignore-not-found"]
         self.run(*arguments, *(["--wait"] if wait else []))
 
     def values(self, release: str, namespace: str) -> dict[str, Any]:
         """The values that its installer gave to a release."""
-        said = self.run("get", "values", release, "--namespace", namespace, "--output", "json")
-        return json.loads(said) or {}
+        output = self.run("get", "values", release, "--namespace", namespace, "--output", "json")
+        return json.loads(output) or {}
 
 
 def _helm() -> str:

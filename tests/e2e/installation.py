@@ -1,4 +1,4 @@
-"""One installation of the platform: its Helm release, its page, its code locations."""
+"""One installation of the platform: its Helm release, its Dagster UI, its code locations."""
 
 from __future__ import annotations
 
@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from kubernetes.client.exceptions import ApiException
-from tests.e2e.cluster import ROOT, Kube, delete_namespace, image_values
+from tests.e2e.cluster import (
+    ROOT,
+    ApiException,
+    Kube,
+    delete_namespace,
+    image_values,
+    status_of,
+)
 from tests.e2e.dagster_client import Dagster, GraphQLError
 from tests.e2e.helm import LOCATION_CHART, PLATFORM_CHART, Helm
 from tests.e2e.waiting import NotYet, until
@@ -27,7 +33,7 @@ HELLO, HELLO_NAMESPACE = "hello", "bulkhead-hello"
 
 @dataclass(frozen=True)
 class Installation:
-    """A release of the platform's chart and what is reached through it."""
+    """A release of the platform's chart, with its clients."""
 
     release: str
     namespace: str
@@ -36,7 +42,7 @@ class Installation:
     dagster: Dagster
 
     def values(self) -> dict[str, Any]:
-        """What the installer set, as it stands now."""
+        """The values that are set now."""
         return self.helm.values(self.release, self.namespace)
 
     def apply(self, values: Mapping[str, Any], *, create_namespace: bool = False) -> None:
@@ -48,16 +54,16 @@ class Installation:
     def register(self, locations: Mapping[str, Any]) -> None:
         """Add code locations to the registry, as the admin does: by an upgrade of the platform."""
         for settings in locations.values():
-            self._until_absent_or_alive(settings["namespace"])
+            self._until_absent_or_active(settings["namespace"])
         values = self.values()
-        registered = values.get("codeLocations") or {}
+        registered: dict[str, Any] = values.get("codeLocations") or {}
         if any(registered.get(name) != settings for name, settings in locations.items()):
             self.apply({**values, "codeLocations": {**registered, **deepcopy(dict(locations))}})
 
     def unregister(self, names: Iterable[str]) -> None:
-        """Remove code locations from the registry, and with their namespaces all that is theirs."""
+        """Remove code locations from the registry, and delete their namespaces."""
         values = self.values()
-        registered = values.get("codeLocations") or {}
+        registered: dict[str, Any] = values.get("codeLocations") or {}
         leaving = {name: registered[name] for name in names if name in registered}
         if leaving:
             staying = {name: s for name, s in registered.items() if name not in leaving}
@@ -66,7 +72,7 @@ class Installation:
             delete_namespace(self.kube, settings.get("namespace") or self.namespace_of(name))
 
     def namespace_of(self, location: str) -> str:
-        """The namespace of a code location whose settings name none."""
+        """The namespace of a code location without an explicit one."""
         return f"{self.release}-{location}"
 
     def deploy(
@@ -86,7 +92,7 @@ class Installation:
             namespace: its namespace.
             image: one of `cluster.images()`.
             values: all other values.
-            helm: whose Helm; the admin's, unless told.
+            helm: Helm with another identity; the admin's by default.
             wait: until its code server is ready.
         """
         (helm or self.helm).apply(
@@ -99,7 +105,7 @@ class Installation:
         )
 
     def answers(self, timeout: float = 120) -> None:
-        """Wait until the page answers, database included, and every daemon is alive."""
+        """Wait until the web server and its database respond, and every daemon is healthy."""
 
         def healthy() -> bool | NotYet:
             try:
@@ -108,21 +114,21 @@ class Installation:
                 return NotYet(error)
             return (bool(daemons) and all(daemons.values())) or NotYet(daemons)
 
-        until(healthy, timeout, f"{self.release}: the page and every daemon to be alive")
+        until(healthy, timeout, f"{self.release}: web server and daemons to be healthy")
 
-    def _until_absent_or_alive(self, namespace: str) -> None:
-        """A namespace of an earlier session may still be on its way out."""
+    def _until_absent_or_active(self, namespace: str) -> None:
+        """Wait for the end of a deletion that an earlier session started."""
 
         def settled() -> bool | NotYet:
             try:
                 phase = self.kube.core.read_namespace(namespace).status.phase
             except ApiException as error:
-                if error.status == 404:
+                if status_of(error) == 404:
                     return True
                 raise
             return phase == "Active" or NotYet(phase)
 
-        until(settled, 120, f"namespace {namespace} to be gone or alive")
+        until(settled, 120, f"namespace {namespace} to be active or absent")
 
 
 def hello_values() -> dict[str, Any]:
@@ -131,7 +137,7 @@ def hello_values() -> dict[str, Any]:
 
 
 def bare_values() -> dict[str, Any]:
-    """No value of the platform's chart beyond where its images are."""
+    """The images as the only values of the platform's chart."""
     return {
         "image": image_values("platform"),
         "postgresql": {"image": image_values("postgresql")},

@@ -1,6 +1,6 @@
-"""What is done to a node: drained, and its kubelet stopped and started.
+"""Actions on a node: drain it, stop and start its kubelet, run commands on it.
 
-A privileged pod does it on the node itself, through systemd, as a person with a shell would.
+Commands run in a privileged pod on the node, as in a person's root shell.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kubernetes import client
 from tests.e2e import pods
-from tests.e2e.cluster import images
+from tests.e2e.cluster import images, listed
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from tests.e2e.cluster import Kube
 
@@ -24,7 +23,7 @@ NAMESPACE = "kube-system"
 
 
 @contextmanager
-def cordoned(kube: Kube, node: str) -> Iterator[None]:
+def cordoned(kube: Kube, node: str) -> Generator[None]:
     """Keep new pods off a node."""
     kube.core.patch_node(node, {"spec": {"unschedulable": True}})
     try:
@@ -34,15 +33,15 @@ def cordoned(kube: Kube, node: str) -> Iterator[None]:
 
 
 @contextmanager
-def out_of_service(kube: Kube, node: str) -> Iterator[None]:
-    """Say that a node that is not ready is off: the cluster gives its pods up.
+def out_of_service(kube: Kube, node: str) -> Generator[None]:
+    """Mark a node that is not ready as out of service: the cluster deletes its pods.
 
     https://kubernetes.io/docs/concepts/cluster-administration/node-shutdown/#non-graceful-node-shutdown
     """
     taint = {"key": "node.kubernetes.io/out-of-service", "value": "off", "effect": "NoExecute"}
 
     def others() -> list[Any]:
-        taints = kube.core.read_node(node).spec.taints or []
+        taints = listed(kube.core.read_node(node).spec.taints)
         return [each for each in taints if each.key != taint["key"]]
 
     kube.core.patch_node(node, {"spec": {"taints": [*others(), taint]}})
@@ -54,16 +53,13 @@ def out_of_service(kube: Kube, node: str) -> Iterator[None]:
 
 def evict(kube: Kube, name: str, namespace: str) -> None:
     """Evict a pod as `kubectl drain` does."""
-    kube.core.create_namespaced_pod_eviction(
-        name,
-        namespace,
-        client.V1Eviction(metadata=client.V1ObjectMeta(name=name, namespace=namespace)),
-    )
+    eviction = {"metadata": {"name": name, "namespace": namespace}}
+    kube.core.create_namespaced_pod_eviction(name, namespace, eviction)
 
 
 @contextmanager
-def shell(kube: Kube, node: str, image: str | None = None) -> Iterator[str]:
-    """A pod with a root shell on a node; its name. `image`: of the pod, `hello` unless told."""
+def shell(kube: Kube, node: str, image: str | None = None) -> Generator[str]:
+    """A pod with a root shell on a node; yields its name. The default image is `hello`."""
     name = f"e2e-shell-{uuid.uuid4().hex[:6]}"
     kube.core.create_namespaced_pod(
         NAMESPACE,
@@ -102,17 +98,17 @@ def on_node(kube: Kube, shell_pod: str, command: str) -> str:
 
 
 def processes_of(pod_uid: str) -> str:
-    """A command line for a node's root that prints the process ids of a pod, one a line."""
-    # In the name of a pod's cgroup its id may have another sign for each dash.
+    """A command line for a node's root that prints the process ids of a pod, one per line."""
+    # A cgroup's name may have underscores in place of the dashes of the pod's UID.
     named = pod_uid.replace("-", "[-_]")
     return f'grep -l "{named}" /proc/[0-9]*/cgroup | cut -d/ -f3'
 
 
 def on_node_later(kube: Kube, shell_pod: str, commands: dict[int, str]) -> None:
-    """Leave commands with the node of a `shell`, which runs each by itself, so many seconds later.
+    """Schedule commands on the node of a `shell`: for each, the delay in seconds and the command.
 
-    A node whose kubelet is down can be told nothing. Without an accuracy of its own, a timer of
-    systemd may be a minute late.
+    The node runs them without its kubelet. A systemd timer without `AccuracySec` may be a minute
+    late.
     """
     timer = "systemd-run --timer-property=AccuracySec=100ms --on-active={} sh -c {}"
     on_node(
@@ -125,7 +121,7 @@ def on_node_later(kube: Kube, shell_pod: str, commands: dict[int, str]) -> None:
 
 
 def ready(kube: Kube, node: str, *, wanted: bool, timeout: float) -> None:
-    """Wait until the API server takes a node for ready, or for not ready."""
+    """Wait until the API server reports a node as ready, or as not ready."""
 
     def as_wanted() -> bool | NotYet:
         conditions = kube.core.read_node(node).status.conditions

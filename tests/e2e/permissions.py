@@ -1,8 +1,7 @@
-"""What an identity may really do: every verb on every resource is tried.
+"""What an identity may do: every verb on every resource is tried.
 
-Asking the API server what it would allow (an access review) trusts the thing under test; so each
-request is sent. Requests that would change something are sent as a dry run, which the API server
-authorizes like any other.
+An access review would rely on the same server that is tested, so each request is sent. Requests
+that would change something are sent as a dry run, which the API server authorizes like any other.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kubernetes.client.exceptions import ApiException
+from tests.e2e.cluster import ApiException, status_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +77,7 @@ def rights_in(identity: Kube, served: list[Resource], namespace: str) -> set[Rig
 
 def rights_everywhere(identity: Kube, served: list[Resource]) -> set[Right]:
     """What it may do with cluster-wide resources, and with objects of all namespaces at once."""
-    found = set()
+    found: set[Right] = set()
     for resource in served:
         for verb in _verbs(resource):
             if resource.namespaced and (verb not in {"list", "watch"} or "/" in resource.name):
@@ -94,7 +93,7 @@ def _verbs(resource: Resource) -> Iterator[str]:
 
 
 def _allowed(identity: Kube, resource: Resource, verb: str, scope: str) -> bool:
-    """Send one request; whatever is not `403 Forbidden` was allowed to be tried."""
+    """Send one request; every status except `403 Forbidden` means that it is allowed."""
     kind, _, part = resource.name.partition("/")
     collection = f"{resource.base}{scope}/{kind}"
     item = f"{collection}/{NOBODY}" + (f"/{part}" if part else "")
@@ -120,8 +119,10 @@ def _allowed(identity: Kube, resource: Resource, verb: str, scope: str) -> bool:
             case "deletecollection":
                 none = {**dry, "labelSelector": f"{NOBODY}=true"}
                 identity.request("DELETE", collection, query=none)
+            case _:
+                raise ValueError(f"unknown verb {verb}")
     except ApiException as error:
-        return error.status != FORBIDDEN
+        return status_of(error) != FORBIDDEN
     return True
 
 

@@ -1,4 +1,4 @@
-"""The GraphQL documents that the tests send to Dagster's web server, as the page does."""
+"""The GraphQL documents that the tests send to Dagster's web server."""
 
 from __future__ import annotations
 
@@ -249,6 +249,17 @@ query Asset($key: AssetKeyInput!, $limit: Int!) {
 }
 """
 )
+
+ASSETS = """
+query Assets {
+  assetNodes {
+    assetKey { path }
+    repository { location { name } }
+    dependencyKeys { path }
+    dependedByKeys { path }
+  }
+}
+"""
 
 CHECKS = (
     _ENTRY

@@ -1,21 +1,23 @@
-"""Limits of steps, as a run asks for them."""
+"""Resources of steps, as run configuration."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-_UNITS = {"": 1, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
-_UNITS |= {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_DECIMAL = {"": 1, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+_UNITS = {**_DECIMAL, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
 
 def amount(quantity: str) -> float:
     """A Kubernetes quantity as a number: cores or bytes."""
-    number, unit = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", quantity).groups()
-    return float(number) * _UNITS[unit]
+    match = re.fullmatch(r"([0-9.]+)([A-Za-z]*)", quantity)
+    if not match:
+        raise ValueError(f"{quantity!r} is not a valid quantity")
+    return float(match[1]) * _UNITS[match[2]]
 
 
-def asked(op: str, *, cpu: str, memory: str) -> dict[str, Any]:
+def requested(op: str, *, cpu: str, memory: str) -> dict[str, Any]:
     """Run configuration that gives an op's steps these limits, and half of them as requests."""
     half_cpu = f"{int(amount(cpu) * 500)}m"
     half_memory = f"{int(amount(memory) / 2**21)}Mi"

@@ -19,14 +19,14 @@ _PSQL = (
 def rows(
     kube: Kube, namespace: str, pod: str, statement: str, database: str = ""
 ) -> list[list[str]]:
-    """Run a statement; return what it selected, each cell as text.
+    """Run a statement; return the selected rows, each cell as text.
 
     Args:
         kube: the cluster.
         namespace: of the pod.
-        pod: the server's.
+        pod: of the server.
         statement: SQL.
-        database: which of the server's; the one that it was made with, unless told.
+        database: name of the database; the server's default one if empty.
     """
-    said = pods.execute(kube, namespace, pod, ["sh", "-c", _PSQL, statement, database])
-    return [line.split("|") for line in said.strip().splitlines()]
+    output = pods.execute(kube, namespace, pod, ["sh", "-c", _PSQL, statement, database])
+    return [line.split("|") for line in output.strip().splitlines()]

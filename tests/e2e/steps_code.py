@@ -1,13 +1,16 @@
-"""Steps that end in every way a step can, for the tests of verdicts, growth and resumption.
+"""Steps for the tests of verdicts, growth, disruptions and resumption.
 
-Code servers in the cluster load this file, from a ConfigMap beside the image of `hello`.
+Code servers in the cluster load this file from a ConfigMap, in the image of `hello`.
 """
+# pyright: reportUnknownMemberType=false
+# Dagster's annotations of `job`, `to_job` and `alias` are incomplete.
 
 import ctypes
 import http.client
 import mmap
 import os
 import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -24,7 +27,7 @@ SMALL = step_resources(memory="256Mi", cpu="500m")
 
 
 def one_step(op: dg.OpDefinition) -> dg.JobDefinition:
-    """A job of the same name, of this step alone."""
+    """A job of the same name with only this step."""
 
     @dg.graph(name=f"only_{op.name}")
     def graph() -> None:
@@ -34,16 +37,21 @@ def one_step(op: dg.OpDefinition) -> dg.JobDefinition:
 
 
 def take(mebibytes: int) -> mmap.mmap:
-    """Take so much memory at once: the kernel gives a page when it is written to."""
+    """Allocate memory and write to each page, because the kernel allocates a page at a write."""
     block = mmap.mmap(-1, mebibytes * MEBIBYTE)
     for page in range(0, len(block), mmap.PAGESIZE):
         block[page] = 1
     return block
 
 
-def end_now(code: int) -> None:
-    """End the process without a word to Dagster, and say when."""
+def print_time() -> None:
+    """Print a line with the time, in seconds since 1970."""
     print(f"the last line, at {time.time():.3f}", flush=True)
+
+
+def end_now(code: int) -> None:
+    """Print the time and end the process; Dagster gets no event."""
+    print_time()
     os._exit(code)
 
 
@@ -52,8 +60,11 @@ def end_now(code: int) -> None:
 
 @dg.op(tags=SMALL)
 def hog() -> None:
-    print("about to take too much", flush=True)
-    take(1024)
+    """Allocate memory until it is killed; its last line says when."""
+    blocks: list[mmap.mmap] = []
+    for _ in range(128):
+        print_time()
+        blocks.append(take(8))
 
 
 @dg.op(tags=step_resources(memory="256Mi", ephemeral_storage="64Mi"))
@@ -80,12 +91,12 @@ def exit_0() -> None:
 
 @dg.op(tags=SMALL)
 def segfault() -> None:
-    print(f"the last line, at {time.time():.3f}", flush=True)
+    print_time()
     ctypes.string_at(0)
 
 
 def with_kubernetes(**config: object) -> dict[str, object]:
-    """Dagster's own tag beside ours, which wins where both name an amount."""
+    """Dagster's tag and ours; where both set an amount, ours is used."""
     return {**SMALL, "dagster-k8s/config": config}
 
 
@@ -135,6 +146,17 @@ def no_program() -> None:
     """Never run."""
 
 
+ENDED = (hog, scribbler, dawdler, exit_3, exit_0, segfault)
+"""Steps whose container runs and ends."""
+
+
+@dg.job
+def five_of_each() -> None:
+    for op in ENDED:
+        for number in range(5):
+            op.alias(f"{op.name}_{number}")()
+
+
 # --- Growth -----------------------------------------------------------------------------------
 
 
@@ -159,10 +181,10 @@ def grower_once() -> None:
     take(1024)
 
 
-@dg.op(tags=step_resources(memory="256Mi", max_memory="1Gi"))
+@dg.op(tags=step_resources(memory="160Mi", max_memory="1Gi"))
 def slow_grower() -> None:
-    """Takes 10 MiB every 0.4 s until it holds 450: with the 150 of any step some 600."""
-    blocks = []
+    """Allocate 10 MiB every 0.4 s up to 450 MiB; with the 150 MiB of every step some 600 MiB."""
+    blocks: list[mmap.mmap] = []
     for _ in range(45):
         blocks.append(take(10))
         time.sleep(0.4)
@@ -170,23 +192,23 @@ def slow_grower() -> None:
 
 @dg.op(tags=step_resources(memory="256Mi", max_memory="512Mi"))
 def cheat(context: dg.OpExecutionContext) -> None:
-    """Asks for more than its due: for another step, without a secret, and again and again."""
+    """Request growth for another step, without a secret, and beyond its own max_memory."""
     address = os.environ["BULKHEAD_GROWTH_ADDRESS"]
     own, secret = os.environ["BULKHEAD_GROWTH_STEP"], os.environ["BULKHEAD_GROWTH_SECRET"]
 
-    def ask(step: str, secret: str) -> str:
+    def request(step: str, secret: str) -> str:
         connection = http.client.HTTPConnection(address, timeout=10)
         connection.request("POST", "/", step, {"Authorization": secret})
         response = connection.getresponse()
         return f"{response.status} {response.read().decode()}"
 
-    said = {
-        "other step": ask(f"{own}-1", secret),
-        "no secret": ask(own, ""),
-        "wrong secret": ask(own, "0" * 64),
-        **{f"own {number}": ask(own, secret) for number in range(4)},
+    answers = {
+        "other step": request(f"{own}-1", secret),
+        "no secret": request(own, ""),
+        "wrong secret": request(own, "0" * 64),
+        **{f"own {number}": request(own, secret) for number in range(4)},
     }
-    context.add_output_metadata(said)
+    context.add_output_metadata(answers)
 
 
 class Moment(dg.Config):
@@ -194,7 +216,7 @@ class Moment(dg.Config):
 
 
 MOMENTS = [Moment(milliseconds=after) for after in (0, 100, 200)]
-"""A kubelet takes some 500 ms for a growth, once it has heard of it."""
+"""When a step allocates, after its request. A kubelet needs some 500 ms to raise a limit."""
 
 
 @dg.op(
@@ -202,7 +224,7 @@ MOMENTS = [Moment(milliseconds=after) for after in (0, 100, 200)]
     ins={"before": dg.In(dg.Nothing)},
 )
 def snatcher(config: Moment) -> None:
-    """Asks for more, and soon takes more than it had, as fast as the kernel gives it."""
+    """Request growth, then allocate more than its first limit as fast as possible."""
     threading.Thread(target=ask_for_more).start()
     time.sleep(config.milliseconds / 1000)
     block = (ctypes.c_char * (400 * MEBIBYTE))()
@@ -221,8 +243,8 @@ def snatchers() -> None:
 
 @dg.op(tags=SMALL)
 def prowler(context: dg.OpExecutionContext) -> None:
-    """Looks through the whole file system for what it may write to."""
-    found = set()
+    """Find every file and folder that it may write to."""
+    found: set[str] = set()
     for folder, folders, files in os.walk("/"):
         if folder == "/":
             folders[:] = set(folders) - {"dev", "proc", "sys"}
@@ -239,8 +261,8 @@ def prowler(context: dg.OpExecutionContext) -> None:
 
 
 def ledger() -> psycopg2.extensions.connection:
-    """Connect to the database; names take their time to be found when a node has just come back."""
-    patience = time.monotonic() + 60
+    """Connect to the database; DNS may fail for some seconds after a node has come back."""
+    deadline = time.monotonic() + 60
     while True:
         try:
             return psycopg2.connect(
@@ -250,13 +272,13 @@ def ledger() -> psycopg2.extensions.connection:
                 password=os.environ["DAGSTER_PG_PASSWORD"],
             )
         except psycopg2.OperationalError:
-            if time.monotonic() > patience:
+            if time.monotonic() > deadline:
                 raise
         time.sleep(0.5)
 
 
 def note(context: dg.OpExecutionContext, what: str) -> None:
-    """Add a row: it stays, whatever becomes of the step."""
+    """Add a row to the ledger; it stays when the step fails."""
     with ledger() as connection, connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO e2e_steps (run, step, what) VALUES (%s, %s, %s)",
@@ -275,9 +297,19 @@ def worker(context: dg.OpExecutionContext, config: Length) -> None:
     note(context, "done")
 
 
+@dg.op(tags=step_resources(memory="256Mi", cpu="200m"), retry_policy=dg.RetryPolicy(max_retries=1))
+def fails_once(context: dg.OpExecutionContext, config: Length) -> None:
+    """Fail at the end of its first own attempt; its RetryPolicy allows exactly one retry."""
+    note(context, f"own attempt {context.retry_number + 1}")
+    time.sleep(config.seconds)
+    if context.retry_number == 0:
+        raise RuntimeError("fails once by itself")
+    note(context, "done")
+
+
 @dg.op(tags=with_kubernetes(pod_spec_config={"termination_grace_period_seconds": 8}))
 def stubborn(context: dg.OpExecutionContext) -> None:
-    """Works on for as long as it may, whatever signal comes: and writes down until when."""
+    """Ignore SIGTERM, and write a row every 0.5 s."""
     note(context, "begun")
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ends = time.monotonic() + 15
@@ -318,7 +350,7 @@ def at_second_attempt(context: dg.OpExecutionContext, one: int, other: int) -> i
 @dg.op(tags=step_resources(memory="256Mi", cpu="200m"))
 def last(context: dg.OpExecutionContext, value: int) -> int:
     note(context, "begun")
-    time.sleep(3)
+    time.sleep(10)
     return value
 
 
@@ -329,6 +361,13 @@ def long_way() -> None:
 
 
 # --- Many -------------------------------------------------------------------------------------
+
+
+class Gate(dg.Config):
+    """Address of the server that keeps the steps running."""
+
+    host: str
+    port: int
 
 
 @dg.op(
@@ -343,19 +382,31 @@ def long_way() -> None:
         }
     }
 )
-def one_of_many() -> None:
-    time.sleep(20)
+def one_of_many(config: Gate) -> None:
+    """Wait at the gate: it closes the connection when it opens."""
+    with socket.create_connection((config.host, config.port), timeout=10) as connection:
+        connection.settimeout(400)
+        connection.recv(1)
 
 
-@dg.job
-def fifty_abreast() -> None:
+@dg.graph
+def fifty_together() -> None:
     for number in range(50):
         one_of_many.alias(f"step_{number}")()
 
 
+def through_gate(config: dict[str, object]) -> dict[str, object]:
+    """Run configuration, from the configuration of the job."""
+    return {"ops": {f"step_{number}": {"config": config} for number in range(50)}}
+
+
+GATED = dg.ConfigMapping(config_schema={"host": str, "port": int}, config_fn=through_gate)
+
+
 defs = dg.Definitions(
     jobs=[
-        fifty_abreast,
+        fifty_together.to_job(config=GATED),
+        five_of_each,
         long_way,
         snatchers.to_job(
             config=dg.RunConfig(ops={f"snatcher_{each.milliseconds}": each for each in MOMENTS})
@@ -382,6 +433,7 @@ defs = dg.Definitions(
                 cheat,
                 prowler,
                 worker,
+                fails_once,
                 stubborn,
             ),
         ),

@@ -1,4 +1,4 @@
-"""Code locations whose code a test writes: a ConfigMap beside the image of `hello`."""
+"""Code locations whose code is in a test: a ConfigMap, with the image of `hello`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import hashlib
 from textwrap import dedent
 from typing import TYPE_CHECKING, Any
 
-from kubernetes import client
-from kubernetes.client.exceptions import ApiException
+from tests.e2e.cluster import ApiException, status_of
 
 if TYPE_CHECKING:
     from tests.e2e.cluster import Kube
@@ -16,19 +15,17 @@ FOLDER = "/opt/team"
 
 
 def values(kube: Kube, namespace: str, source: str) -> dict[str, Any]:
-    """Put a module into the cluster; return the code-location chart's values that load it.
+    """Create a ConfigMap with a module; return the code-location chart's values that load it.
 
-    The values differ with the source, as they do with the digest of an image.
+    Other source gives other values, as another image gives another digest.
     """
     source = dedent(source)
     name = f"code-{hashlib.sha256(source.encode()).hexdigest()[:10]}"
-    config_map = client.V1ConfigMap(
-        metadata=client.V1ObjectMeta(name=name), data={"definitions.py": source}
-    )
+    config_map = {"metadata": {"name": name}, "data": {"definitions.py": source}}
     try:
         kube.core.create_namespaced_config_map(namespace, config_map)
     except ApiException as error:
-        if error.status != 409:  # the same code is there already
+        if status_of(error) != 409:  # this code exists already
             raise
     return {
         "definitions": {"file": f"{FOLDER}/definitions.py"},

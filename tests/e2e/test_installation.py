@@ -159,7 +159,7 @@ def test_a_wrong_value_fails_helm_install_with_its_path(
     with pytest.raises(HelmError) as error:
         helm.apply(release, chart, namespace, values, wait=False)
     # Helm 3 writes a path with dots, Helm 4 with slashes.
-    said = str(error.value).replace("/", ".")
-    assert re.search(path, said), said
+    message = str(error.value).replace("/", ".")
+    assert re.search(path, message), message
     with pytest.raises(HelmError, match="not found"):
         helm.run("status", release, "--namespace", namespace)

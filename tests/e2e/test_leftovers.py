@@ -1,4 +1,4 @@
-"""No step outlives its run for long, whatever became of the run and whoever was down meanwhile."""
+"""A step that outlives its run is removed, also when the daemon was down in the meantime."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.e2e import hello, pods
+from tests.e2e.cluster import listed
 from tests.e2e.installation import HELLO, HELLO_NAMESPACE
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
-    from kubernetes import client
-    from tests.e2e.cluster import Kube
+    from tests.e2e.cluster import Event, Kube, Pod
     from tests.e2e.dagster_client import Dagster
     from tests.e2e.installation import Installation
 
 IN_TIME = 120
-"""Seconds, from the daemon's return on, in which what was left behind is gone."""
+"""Seconds after the start of the daemon in which the leftover step is removed."""
 
 REMOVED = "LeftoverRemoved"
 
@@ -25,10 +25,10 @@ REMOVED = "LeftoverRemoved"
 def test_a_step_whose_run_ended_while_the_daemon_was_down_is_removed_and_no_other(
     kube: Kube, platform: Installation, dagster: Dagster
 ) -> None:
-    """The run's own pod is lost, then the run is deleted from the page's list.
+    """The run's own pod is lost, then the run is deleted in the Dagster UI.
 
-    Nobody is left to end its step: a run pod that is lost leaves its steps to the one that resumes
-    the run, and no daemon is there to resume it before there is nothing to be resumed.
+    A lost run pod leaves its steps to the pod that resumes the run. Here no daemon runs that could
+    resume it, and later there is no run to resume. So only the reconciler can end the step.
     """
     job = hello.SLEEPER
     config = job.config({}, seconds=900)
@@ -41,13 +41,13 @@ def test_a_step_whose_run_ended_while_the_daemon_was_down_is_removed_and_no_othe
         until(lambda: _daemon_is_down(kube, platform), 60, "the daemon to be down")
         _lose_run_pod(kube, run)
         dagster.delete_run(run)
-        _assert_at_work(kube, left)
+        _assert_running(kube, left)
     finally:
         _scale_daemon(kube, platform, 1)
     until(lambda: _daemon_is_back(kube, platform), 120, "the daemon to be back")
 
     pods.gone(kube, HELLO_NAMESPACE, left.metadata.name, IN_TIME)
-    event = until(lambda: _told(kube, left), 30, f"an event about Job {_job(left)}")
+    event = until(lambda: _removal(kube, left), 30, f"an event about Job {_job(left)}")
     assert event.type == "Warning"
     assert event.message == (
         f"Removed step {job.op} of run {run}: the run had ended (not known any more) "
@@ -55,8 +55,8 @@ def test_a_step_whose_run_ended_while_the_daemon_was_down_is_removed_and_no_othe
     )
     assert not pods.alive(pods.of_run(kube, HELLO_NAMESPACE, run))
 
-    _assert_at_work(kube, bystander)
-    assert not _told(kube, bystander)
+    _assert_running(kube, bystander)
+    assert not _removal(kube, bystander)
     assert dagster.status(other) == "STARTED"
     dagster.terminate(other)
     platform.answers(180)
@@ -79,32 +79,32 @@ def _daemon_is_back(kube: Kube, platform: Installation) -> bool | NotYet:
         pod
         for pod in there
         if any(
-            each.type == "Ready" and each.status == "True" for each in pod.status.conditions or []
+            each.type == "Ready" and each.status == "True" for each in listed(pod.status.conditions)
         )
     ]
     return bool(ready) or NotYet([pods.describe(pod) for pod in there])
 
 
 def _lose_run_pod(kube: Kube, run: str) -> None:
-    """Take the pod that drives a run away from its Job, which makes no other one."""
+    """Delete the pod of a run; its Job creates no other one."""
     (pod,) = pods.run_pods(kube, HELLO_NAMESPACE, run)
     kube.core.delete_namespaced_pod(pod.metadata.name, HELLO_NAMESPACE)
     pods.gone(kube, HELLO_NAMESPACE, pod.metadata.name)
 
 
-def _assert_at_work(kube: Kube, before: client.V1Pod) -> None:
+def _assert_running(kube: Kube, before: Pod) -> None:
     pod = kube.core.read_namespaced_pod(before.metadata.name, HELLO_NAMESPACE)
     assert pods.identities([pod]) == pods.identities([before])
     assert pod.status.phase == "Running", pods.describe(pod)
     assert not pod.metadata.deletion_timestamp, pods.describe(pod)
 
 
-def _told(kube: Kube, pod: client.V1Pod) -> client.CoreV1Event | NotYet:
-    """The event that says that the Job of a step's pod was removed."""
+def _removal(kube: Kube, pod: Pod) -> Event | NotYet:
+    """The event about the removal of the Job of a step's pod."""
     found = pods.events(kube, HELLO_NAMESPACE, "Job", _job(pod))
     removed = [event for event in found if event.reason == REMOVED]
     return removed[0] if removed else NotYet([event.reason for event in found])
 
 
-def _job(pod: client.V1Pod) -> str:
+def _job(pod: Pod) -> str:
     return pod.metadata.labels["batch.kubernetes.io/job-name"]

@@ -1,10 +1,10 @@
-"""NetworkPolicy is enforced, whatever the cluster's network: tried with real connections.
+"""NetworkPolicy is enforced by the cluster's network: tried with real connections.
 
-Five pods live through the module. `server`, `near` (on its node) and `across` (on another one) are
-in one namespace, where the policies are made; `neighbour` (on the server's node) and `stranger`
+Five pods exist for the whole module. `server`, `near` (on its node) and `across` (on another one)
+are in one namespace, where the policies are made; `neighbour` (on the server's node) and `stranger`
 (on the other) in a second one, which is labelled. Labels `tier` of a pod repeat in both, because
-a policy that names a label means pods of its own namespace. Who reaches whom is asked inside the
-pods, by exec, which no policy can hinder.
+a policy that names a label means pods of its own namespace. Connections are tried inside the pods
+with exec, which no policy restricts.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class Playground:
     nodes: tuple[str, str]
 
     def __post_init__(self) -> None:
-        # `exec` of the client library must not be used by two threads at once.
+        # Two threads must not share a client for exec.
         self._own = {name: cluster.connect() for name in EVERYBODY}
 
     def namespace_of(self, pod: str) -> str:
@@ -157,7 +157,7 @@ class Playground:
         return {places[place] for place in self.visits(source, places)}
 
     def await_visitors(self, expected: set[str], port: int = MAIN_PORT) -> None:
-        """Wait until these pods reach the server's port, and no others."""
+        """Wait until exactly these pods reach the server's port."""
 
         def comes_true() -> bool | NotYet:
             found = self.visitors(SERVER, port)
@@ -303,7 +303,7 @@ def test_an_ip_block_lets_out_to_its_addresses_except_its_exceptions(field: Play
         ({"port": SIDE_PORT}, {SIDE_PORT}),
         ({"port": MAIN_PORT - 10, "endPort": MAIN_PORT}, {MAIN_PORT}),
         ({"port": PORT_NAME}, {MAIN_PORT}),
-        ({"port": MAIN_PORT, "protocol": "UDP"}, set()),
+        ({"port": MAIN_PORT, "protocol": "UDP"}, set[int]()),
     ],
     ids=["number", "range", "name", "other-protocol"],
 )

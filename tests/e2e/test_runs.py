@@ -1,8 +1,9 @@
-"""Runs of a code location, from the page's point of view and from the cluster's."""
+"""Runs of a code location, in the Dagster UI and in the cluster."""
 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -50,9 +51,9 @@ defs = dg.Definitions(jobs=[ticking], schedules=[every_minute], sensors=[once])
 
 @pytest.fixture(scope="module", autouse=True)
 def clock(kube: Kube, platform: Installation, registered: dict[str, Any]) -> Iterator[str]:
-    """A code location with a schedule and a sensor that are on.
+    """A code location with a running schedule and a running sensor.
 
-    It is there from this module's first test on: the others fill the minutes of its schedule.
+    It exists from this module's first test on, so that its schedule ticks during the other tests.
     """
     namespace = registered[CLOCK]["namespace"]
     values = team_code.values(kube, namespace, CLOCK_CODE)
@@ -121,7 +122,7 @@ def test_a_step_has_exactly_the_limits_it_asked_for_in_its_pod_and_in_its_cgroup
 ) -> None:
     job = hello.OBSERVE_LIMITS
     limits = {"cpu": "300m", "memory": "320Mi"}
-    run = dagster.launch(HELLO, job.job, job.config(resources.asked(job.op, **limits)))
+    run = dagster.launch(HELLO, job.job, job.config(resources.requested(job.op, **limits)))
     dagster.succeed(run)
     (pod,) = pods.step_pods(kube, HELLO_NAMESPACE, run)
     (container,) = pod.spec.containers
@@ -150,8 +151,8 @@ def test_a_step_pod_has_no_token(kube: Kube, dagster: Dagster) -> None:
         "import pathlib;"
         "print([str(p) for p in pathlib.Path('/var/run/secrets').rglob('*') if p.is_file()])"
     )
-    said = pods.execute(kube, HELLO_NAMESPACE, pod.metadata.name, ["python3", "-c", find])
-    assert said.strip() == "[]"
+    files = pods.execute(kube, HELLO_NAMESPACE, pod.metadata.name, ["python3", "-c", find])
+    assert files.strip() == "[]"
     dagster.terminate(run)
 
 
@@ -179,7 +180,7 @@ def test_artifacts_and_captured_logs_show_after_the_pods_are_gone(
     until(lambda: _none_left(kube, run), 60, f"the pods of run {run} to be gone")
     assert "Hello, dagster!" in dagster.captured_logs(run, "hello").stdout
 
-    # `hello` takes what `get_name` left in the object store.
+    # `hello` reads the output of `get_name` from the object store.
     again = dagster.reexecute(run, ["hello"])
     dagster.succeed(again)
     assert "Hello, dagster!" in dagster.captured_logs(again, "hello").stdout
@@ -193,17 +194,20 @@ def _none_left(kube: Kube, run: str) -> bool | NotYet:
 
 
 @pytest.mark.timeout(180)
-def test_a_run_whose_own_pod_dies_before_it_begins_fails_within_a_minute_and_says_why(
+def test_a_run_whose_own_pod_dies_before_it_starts_fails_within_a_minute_and_says_why(
     dagster: Dagster,
 ) -> None:
-    """Its code needs more memory than a run's pod has, while it is imported."""
+    """The import of its code needs more memory than its run pod has."""
     resources = {"requests": {"memory": "32Mi"}, "limits": {"memory": "48Mi"}}
     tag = json.dumps({"container_config": {"resources": resources}})
     run = dagster.launch(HELLO, hello.GREETING.job, tags={"dagster-k8s/config": tag})
     assert dagster.finish(run, 60) == "FAILURE"
-    said = dagster.why(run)
-    assert "was killed for memory: it used all of its 48Mi" in said
-    assert "The run had not begun." in said
+    message = dagster.why(run)
+    assert re.search(
+        r"The run's own pod dagster-run-\S+ ran out of memory \(OOM-killed\): its limit is 48Mi, "
+        r"set by the platform admin in runLauncher\.resources\. The run had not started\.",
+        message,
+    ), message
 
 
 @pytest.mark.timeout(240)

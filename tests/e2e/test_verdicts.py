@@ -1,9 +1,10 @@
-"""A step that ends, or never begins, says why in words that a person can act on."""
+"""A step that ends early, or never starts, says why and what to do."""
 
 from __future__ import annotations
 
 import re
 import statistics
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -17,7 +18,7 @@ NAMESPACE = "bulkhead-steps"
 
 
 class Ending(NamedTuple):
-    """A job of one step, and what the page must say of its end."""
+    """A job of one step, with the cause and the sentence that the Dagster UI must show."""
 
     job: str
     cause: str
@@ -33,72 +34,78 @@ ENDINGS = [
     Ending(
         "hog",
         "OutOfMemory",
-        r"Step hog was killed for memory: it used all of its 256Mi\. Give it more, such as "
-        r'step_resources\(memory="512Mi"\), or let it grow when it needs to: '
+        r"Step hog ran out of memory \(OOM-killed\): its limit is 256Mi\. Request more, for "
+        r'example step_resources\(memory="512Mi"\), or let its limit grow: '
         r'step_resources\(max_memory="1Gi"\)\.',
     ),
     Ending(
         "scribbler",
         "EphemeralStorageExceeded",
-        r"Step scribbler was ended because it wrote more to its file system than its limit of "
-        r"64Mi: .*ephemeral.*64Mi",
+        r"Step scribbler exceeded its ephemeral storage limit of 64Mi: .*ephemeral.*64Mi.* "
+        r"Request more with step_resources\(ephemeral_storage=…\), or write less\.",
     ),
     Ending(
         "dawdler",
         "DeadlineExceeded",
-        r"Step dawdler was ended after its time limit of 15s\. Give it more with "
-        r"step_resources\(timeout=…\)",
+        r"Step dawdler exceeded its time limit of 15s\. Raise it with "
+        r"step_resources\(timeout=…\), or do less in the step\.",
     ),
     Ending(
         "exit_3",
         "ExitCode",
-        r"The process of step exit_3 ended with exit code 3 before the step was done\.",
+        r"The process of step exit_3 exited with code 3 before the step finished\.",
     ),
     Ending(
         "exit_0",
         "EndedWithoutResult",
-        r"The process of step exit_0 ended with exit code 0 before the step was done",
+        r"The process of step exit_0 exited with code 0 before the step finished, and reported no "
+        r"result\. Code in the step may call os\._exit or exec\.",
     ),
-    Ending("segfault", "Signal", r"Step segfault was ended by SIGSEGV \(signal 11\)\."),
+    Ending("segfault", "Signal", r"Step segfault was terminated by SIGSEGV \(signal 11\)\."),
     Ending(
         "no_image",
         "ImageCannotBePulled",
-        r"The image of step no_image, bulkhead-registry:5000/bulkhead/hello:never-pushed, can't be "
-        r"pulled: .*not found",
+        r"The image of step no_image, bulkhead-registry:5000/bulkhead/hello:never-pushed, cannot "
+        r"be pulled: .*not found",
     ),
     Ending(
         "too_large_for_any_node",
         "Unschedulable",
-        r"Step too_large_for_any_node finds no node: 0/\d+ nodes are available: .*Insufficient "
-        r"memory.* It has waited \d+ s\.",
+        r"No node can run step too_large_for_any_node: 0/\d+ nodes are available: .*Insufficient "
+        r"memory.* Timed out after \d+ s\.",
         _executor(scheduling_timeout_seconds=10),
     ),
     Ending(
         "refused_by_limit_range",
         "Rejected",
-        r"The pod of step refused_by_limit_range is refused by the API server: .*maximum memory "
+        r"The API server rejected the pod of step refused_by_limit_range: .*maximum memory "
         r"usage per Container is 64Gi, but limit is 80Gi",
     ),
     Ending(
         "refused_by_pod_security",
         "Rejected",
-        r"The pod of step refused_by_pod_security is refused by the API server: .*violates "
+        r"The API server rejected the pod of step refused_by_pod_security: .*violates "
         r'PodSecurity "restricted',
     ),
     Ending(
         "no_program",
         "ContainerCannotStart",
-        r"The container of step no_program can't be started: .*/no/such/program",
+        r"The container of step no_program cannot start(?: \(\w+\))?: .*/no/such/program",
     ),
 ]
 
-WITH_TIME = ("exit_3", "exit_0", "segfault")
-"""Steps that print when they end, to the millisecond."""
+WITH_LAST_LINES = ("hog", "exit_3", "exit_0", "segfault")
+"""Steps whose last line says when they end, to the millisecond."""
+
+ENDED = (*WITH_LAST_LINES, "scribbler", "dawdler")
+"""Steps whose container runs and ends; `five_of_each` has five of each."""
+
+PROMISED_SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
 def runs(dagster: Dagster, endings: str) -> dict[str, str]:
-    """A run of each, all at once: they have nothing to do with each other."""
+    """A run of each, all at the same time."""
     return {each.job: dagster.launch(endings, each.job, each.config) for each in ENDINGS}
 
 
@@ -116,52 +123,68 @@ def test_a_step_says_why_it_ended(
     there = [
         pod for pod in pods.step_pods(kube, NAMESPACE, run) if not pod.metadata.deletion_timestamp
     ]
-    assert not pods.alive(there), "the step is said to have failed, and its pod goes on"
+    assert not pods.alive(there), "the step has failed, and its pod still runs"
 
 
 @pytest.mark.timeout(360)
-@pytest.mark.parametrize("job", WITH_TIME)
+@pytest.mark.parametrize("job", WITH_LAST_LINES)
 def test_a_step_that_ends_without_a_word_shows_its_last_lines(
     dagster: Dagster, runs: dict[str, str], job: str
 ) -> None:
     dagster.finish(runs[job], 300)
     failure = _failure(dagster, runs[job])
-    assert "the last line" in failure.error.partition("The last it printed:")[2]
+    assert "the last line" in failure.error.partition("Last output:\n")[2]
     assert failure.metadata["node"]
     assert failure.metadata["pod"].startswith("dagster-step-")
 
 
-@pytest.mark.timeout(360)
-def test_the_page_knows_of_an_end_within_seconds(dagster: Dagster, runs: dict[str, str]) -> None:
-    delays = {}
-    for job in WITH_TIME:
-        dagster.finish(runs[job], 300)
-        failure = _failure(dagster, runs[job])
-        ended = float(re.search(r"the last line, at ([0-9.]+)", failure.error)[1])
-        delays[job] = failure.time - ended
-    said = ", ".join(f"{job} {delay:.2f} s" for job, delay in delays.items())
-    print(f"from the end of the process to the failed step in the page: {said}")
-    # Promised are 2 s; a machine that starts eleven runs at once may take longer.
-    assert statistics.median(delays.values()) < 6, said
+@pytest.mark.timeout(480)
+def test_the_dagster_ui_shows_an_end_of_any_kind_within_2_s(dagster: Dagster, endings: str) -> None:
+    """The median of five for each kind, from the end of the container to the failed step."""
+    run = dagster.launch(endings, "five_of_each", _executor(max_concurrent=2))
+    assert dagster.finish(run, 420) == "FAILURE"
+    delays: dict[str, list[float]] = {kind: [] for kind in ENDED}
+    for event in dagster.events(run):
+        if event.kind == "STEP_FAILURE":
+            kind = event.step.rpartition("_")[0]
+            delays[kind].append(event.time - _ended(event))
+    medians = {kind: statistics.median(each) for kind, each in delays.items()}
+    shown = ", ".join(f"{kind} {median:.2f} s" for kind, median in medians.items())
+    print(f"median of the time from the end of the container to the failed step: {shown}")
+    assert {kind: len(each) for kind, each in delays.items()} == dict.fromkeys(ENDED, 5)
+    assert max(medians.values()) < PROMISED_SECONDS, delays
+
+
+def _ended(failure: Event) -> float:
+    """When the step's process ended, in seconds since 1970.
+
+    From its last line where it prints one. Else from the container's status, which has no fractions
+    of a second, so that the delay may be up to 1 s too long.
+    """
+    lines = re.findall(r"the last line, at ([0-9.]+)", failure.error)
+    if lines:
+        return float(lines[-1])
+    return datetime.fromisoformat(failure.metadata["container_finished_at"]).timestamp()
 
 
 @pytest.mark.timeout(240)
-def test_a_step_that_no_quota_has_room_for_fails_at_once(dagster: Dagster, tight: str) -> None:
+def test_a_step_that_requests_more_than_the_whole_quota_fails_at_once(
+    dagster: Dagster, tight: str
+) -> None:
     run = dagster.launch(tight, "never_fits_the_quota")
     assert dagster.finish(run, 120) == "FAILURE"
     failure = _failure(dagster, run)
     assert re.search(
-        r"Step never_fits_the_quota asks for limits\.cpu 7, and the quota of its whole code "
-        r"location is 5 \(set by the platform admin\)",
+        r"Step never_fits_the_quota requests limits\.cpu 7, but the whole quota of its code "
+        r"location is 5, so it can never start\. Request less, or ask the platform admin to raise "
+        r"the quota\.",
         failure.error,
     ), failure.error
     assert failure.metadata["cause"] == "QuotaExceeded"
 
 
 @pytest.mark.timeout(240)
-def test_a_step_waits_for_room_in_the_quota_no_longer_than_it_may(
-    dagster: Dagster, small: str
-) -> None:
+def test_a_step_waits_for_room_in_the_quota_until_its_timeout(dagster: Dagster, small: str) -> None:
     """`small` has room for the code server, one run and one step."""
     job = "fan_out"
     config = {
@@ -171,10 +194,14 @@ def test_a_step_waits_for_room_in_the_quota_no_longer_than_it_may(
     run = dagster.launch(small, job, config)
     assert dagster.finish(run, 200) == "FAILURE"
     failure = _failure(dagster, run)
-    assert "waits for room in the quota of its code location" in failure.error
+    waits = (
+        r"Step fan_out\S* waits for room in the quota of its code location: it requests \S.*; "
+        r".* of .* is in use\."
+    )
+    assert re.search(rf"{waits} Timed out after \d+ s\.", failure.error), failure.error
     assert failure.metadata["cause"] == "QuotaExceeded"
-    told = [e.message for e in dagster.events(run) if e.kind == "ENGINE_EVENT"]
-    assert any("waits for room in the quota" in message for message in told)
+    messages = [e.message for e in dagster.events(run) if e.kind == "ENGINE_EVENT"]
+    assert any(re.fullmatch(waits, message) for message in messages), messages
 
 
 def _failure(dagster: Dagster, run: str) -> Event:

@@ -1,4 +1,4 @@
-"""Each code location has its own libraries, its own Dagster and its own way to name things."""
+"""Each code location has its own libraries and its own version of Dagster."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def test_two_locations_on_different_dagster_minors_and_pandas_run_side_by_side(
     dagster.succeed(old)
     dagster.succeed(new)
     times = [dagster.run(run) for run in (old, new)]
-    said = dagster.metadata(old, "versions")
-    assert [said["dagster"], said["pandas"]] == versions[legacy]
+    metadata = dagster.metadata(old, "versions")
+    assert [metadata["dagster"], metadata["pandas"]] == versions[legacy]
     assert max(t["startTime"] for t in times) < min(t["endTime"] for t in times), "one by one"
 
 
@@ -68,7 +68,7 @@ def _minor(version: str) -> tuple[int, int]:
 def test_a_project_without_executor_and_io_manager_passes_data_frames_between_pods_with_retries(
     kube: Kube, dagster: Dagster, registered: dict[str, Any], legacy: str
 ) -> None:
-    """Through fan-out and collect; a step that fails at first is repeated."""
+    """Through fan-out and collect; a step that fails at first is retried."""
     namespace = registered[legacy]["namespace"]
     run = dagster.launch(legacy, FLOW)
     dagster.succeed(run)
@@ -79,5 +79,5 @@ def test_a_project_without_executor_and_io_manager_passes_data_frames_between_po
     assert dagster.metadata(run, "summarise")["rows"] == 24 * 28 * 3
     there = pods.step_pods(kube, namespace, run)
     assert {pod.metadata.annotations[pods.STEP_KEY] for pod in there} == steps
-    assert len(there) > len(steps), "no step was repeated in a pod of its own"
+    assert len(there) > len(steps), "no step was retried in a pod of its own"
     assert "STEP_UP_FOR_RETRY" in [event.kind for event in dagster.events(run)]

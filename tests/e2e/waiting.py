@@ -1,4 +1,4 @@
-"""Waiting for what a cluster will do, with a message that says what it did instead."""
+"""Waiting for a condition on the cluster, with a message that says what was seen instead."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from kubernetes.client.exceptions import ApiException
+from tests.e2e.cluster import ApiException, brief
 from urllib3.exceptions import HTTPError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class NotYet:
-    """A condition that does not hold yet, with what was seen instead; false where it counts."""
+    """A condition that does not hold yet, with what was seen instead; it is false."""
 
     seen: object
 
@@ -26,7 +26,7 @@ class NotYet:
 
 
 class NotInTimeError(AssertionError):
-    """What was promised did not come within its time."""
+    """A condition did not hold within its timeout."""
 
 
 def until(
@@ -36,44 +36,40 @@ def until(
     *,
     interval: float = 0.5,
 ) -> T:
-    """Ask `condition` until it returns something true, and return that.
+    """Call `condition` until it returns something true, and return that.
 
-    Answers of the API server that mean «not now» (it is restarting, the object is not there yet)
-    count as something seen, not as an error; anything else that `condition` raises ends the wait.
+    Errors of the API server (it is restarting, the object does not exist yet) count as something
+    seen, not as an error. Anything else that `condition` raises ends the wait.
 
     Args:
-        condition: what must hold; returns `NotYet(seen)`, or anything false, while it does not.
+        condition: returns `NotYet(seen)`, or any false value, while it does not hold.
         timeout: seconds after which `NotInTimeError` is raised.
         what: what is waited for, as the end of the sentence «waited for …».
-        interval: seconds between two questions.
+        interval: seconds between two calls.
+
+    Raises:
+        NotInTimeError: with what was seen last.
     """
     started = time.monotonic()
     while True:
+        seen: object
         try:
             answer = condition()
         except (ApiException, HTTPError, ConnectionError) as error:
-            answer = NotYet(_brief(error))
-        if answer:
-            return answer
+            seen = _brief(error)
+        else:
+            if isinstance(answer, NotYet):
+                seen = answer.seen
+            elif answer:
+                return answer
+            else:
+                seen = answer
         if time.monotonic() - started > timeout:
-            seen = answer.seen if isinstance(answer, NotYet) else answer
-            raise NotInTimeError(f"waited {timeout:g} s for {what}; seen last: {seen}")
+            raise NotInTimeError(f"waited {timeout:g} s for {what}; last seen: {seen}")
         time.sleep(interval)
-
-
-def throughout(condition: Callable[[], T | NotYet], seconds: float, what: str) -> None:
-    """Assert that `condition` holds for all of `seconds`.
-
-    For promises that something never happens; everything else is waited for with `until`.
-    """
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        answer = condition()
-        assert answer, f"{what}: {answer.seen if isinstance(answer, NotYet) else answer}"
-        time.sleep(0.5)
 
 
 def _brief(error: Exception) -> str:
     if isinstance(error, ApiException):
-        return f"HTTP {error.status} {error.reason}: {str(error.body)[:300]}"
+        return brief(error)
     return f"{type(error).__name__}: {error}"
