@@ -214,7 +214,7 @@ if TYPE_CHECKING:
         construct_dagster_k8s_job as construct_dagster_k8s_job,
     )
     from dagster_k8s.job import (
-        get_k8s_job_name as get_k8s_job_name,
+        get_k8s_job_name as get_k8s_job_name,  # pyright: ignore[reportUnknownVariableType]
     )
     from dagster_k8s.job import (
         get_user_defined_k8s_config as get_user_defined_k8s_config,
@@ -332,8 +332,8 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "dagster_k8s.job": (
         "K8sConfigMergeBehavior",
         "UserDefinedDagsterK8sConfig",
-        "construct_dagster_k8s_job",
         "get_k8s_job_name",
+        "construct_dagster_k8s_job",
         "get_user_defined_k8s_config",
     ),
     "dagster_postgres.run_storage": ("run_storage",),
@@ -426,3 +426,30 @@ def own_failure_or_retry(executor_class: Any) -> "Callable[..., DagsterEvent]": 
         if method:
             return cast("Callable[..., DagsterEvent]", method)
     raise DagsterVersionError("StepDelegatingExecutor.log_failure_or_retry_event_after_error")
+
+
+# --- Typed forms of what Dagster declares without types -------------------------------------------
+
+
+def step_job_name(run_id: str, step_key: str) -> str:
+    """Return the name that dagster-k8s gives to the Job of a step, without its prefix."""
+    return __getattr__("get_k8s_job_name")(run_id, step_key)
+
+
+def kubernetes_config(config: Mapping[str, Any]) -> "UserDefinedDagsterK8sConfig":
+    """Return raw Kubernetes config, such as a `dagster-k8s/config` tag holds, as dagster-k8s does.
+
+    Raises:
+        dagster_shared.check.CheckError: a key does not exist.
+    """
+    return __getattr__("UserDefinedDagsterK8sConfig").from_dict(dict(config))
+
+
+def container_context(config: Mapping[str, Any]) -> "K8sContainerContext":
+    """Return the container context that a config with the key `k8s` describes."""
+    return __getattr__("K8sContainerContext").create_from_config(dict(config))
+
+
+def api_configuration(client: "DagsterKubernetesClient") -> Any:  # noqa: ANN401 - untyped there
+    """Return the `kubernetes.client.Configuration` with which a client of dagster-k8s connects."""
+    return cast("Any", client).core_api.api_client.configuration

@@ -5,7 +5,7 @@ imported when a step first handles a value (0.3 s of CPU), not when a code locat
 """
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from dagster import DagsterInvariantViolationError, InitResourceContext, io_manager
 
@@ -40,7 +40,7 @@ def object_store_io_manager(_context: InitResourceContext) -> "PickledObjectS3IO
 
     return PickledObjectS3IOManager(
         s3_bucket=bucket,
-        s3_session=boto3.client(
+        s3_session=cast("Any", boto3).client(
             "s3",
             region_name=os.environ.get(names.AWS_REGION_ENV, names.AWS_REGION_DEFAULT),
             endpoint_url=os.environ.get(names.OBJECT_STORE_ENDPOINT_ENV),

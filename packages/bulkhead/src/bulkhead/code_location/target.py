@@ -110,7 +110,7 @@ def _named_target(module: ModuleType, attribute: str, source: str, place: str) -
         )
     target = getattr(module, attribute)
     if isinstance(target, _FOUND_BY_TYPE):
-        return target
+        return cast("object", target)
     return _lazily(cast("Callable[[], Any]", target) if callable(target) else lambda: target)
 
 

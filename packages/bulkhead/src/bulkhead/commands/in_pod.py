@@ -56,5 +56,5 @@ def run_in_pod(make: "Callable[[KubernetesApi], Program]", *, port: int) -> None
             f"Cannot listen on port {port}: {error.strerror}. Choose another port with --port."
         ) from error
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: program.stop())
+        signal.signal(number, lambda _number, _frame: program.stop())
     program.run()

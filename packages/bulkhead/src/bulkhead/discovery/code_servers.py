@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkhead import names
+from bulkhead.kube.objects import labels, part, parts
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,16 @@ def read_slice(endpoint_slice: Mapping[str, Any]) -> CodeServers | None:
     Raises:
         KeyError: It is not a Kubernetes object, so the answer is not to be trusted.
     """
-    location = (endpoint_slice["metadata"].get("labels") or {}).get(names.CODE_LOCATION_LABEL)
+    endpoint_slice["metadata"]  # raises KeyError
+    location = labels(endpoint_slice).get(names.CODE_LOCATION_LABEL)
     if not location:
         return None
-    endpoints = endpoint_slice.get("endpoints") or []
     return CodeServers(
         location,
         frozenset(
             endpoint["targetRef"]["uid"]
-            for endpoint in endpoints
-            if (endpoint.get("conditions") or {}).get("ready") and endpoint.get("targetRef")
+            for endpoint in parts(endpoint_slice, "endpoints")
+            if part(endpoint, "conditions").get("ready") and endpoint.get("targetRef")
         ),
     )
 

@@ -9,6 +9,7 @@ import yaml
 
 from bulkhead import location_name, names
 from bulkhead.kube.api import KubernetesApi
+from bulkhead.kube.objects import part
 from bulkhead.location_name import LocationNameError
 
 # A namespace: RFC 1123 label, at most 63 characters.
@@ -72,7 +73,7 @@ def role_advice(role: str, namespace: str) -> str:
 
 
 def _text(config_map: Mapping[str, Any]) -> str:
-    return (config_map.get("data") or {}).get(names.REGISTRY_CONFIG_KEY, "")
+    return part(config_map, "data").get(names.REGISTRY_CONFIG_KEY, "")
 
 
 def read_registry(text: str) -> dict[str, Registration]:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import urllib3
 from urllib3.exceptions import HTTPError, ProtocolError
 
+from bulkhead.kube.objects import part
+
 if TYPE_CHECKING:
     from kubernetes.client import Configuration
 
@@ -222,7 +224,7 @@ class KubernetesApi:
                     f"{self._url}{path} answered, but not with a list: {str(page)[:80]}"
                 )
             yield page
-            token = (page.get("metadata") or {}).get("continue") or ""
+            token = str(part(page, "metadata").get("continue") or "")
             if not token:
                 return
 

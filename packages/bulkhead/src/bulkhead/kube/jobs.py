@@ -33,7 +33,8 @@ class CascadingClient(DagsterKubernetesClient):
     @classmethod
     def over(cls, client: DagsterKubernetesClient) -> "CascadingClient":
         """Return a client that cascades, over the connection of another one."""
-        return cls(client.batch_api, client.core_api, client.logger, client.sleeper, client.timer)
+        known: Any = client
+        return cls(known.batch_api, known.core_api, known.logger, known.sleeper, known.timer)
 
     def delete_job(self, job_name: str, namespace: str) -> bool:
         """Delete a Job and let the cluster remove its pods and the Jobs that it owns.
@@ -44,11 +45,11 @@ class CascadingClient(DagsterKubernetesClient):
             ApiException: the API server refuses or fails.
         """
         try:
-            self.batch_api.delete_namespaced_job(
+            cast("Any", self.batch_api).delete_namespaced_job(
                 name=job_name, namespace=namespace, propagation_policy="Background"
             )
         except ApiException as error:
-            if error.status == HTTP_NOT_FOUND:
+            if cast("Any", error).status == HTTP_NOT_FOUND:
                 return False
             raise
         return True
@@ -56,7 +57,7 @@ class CascadingClient(DagsterKubernetesClient):
 
 def plain_object(model: Any) -> dict[str, Any]:  # noqa: ANN401 - the package carries no types
     """Return an object of the `kubernetes` package, such as a V1Job, as the API's JSON has it."""
-    return cast("dict[str, Any]", ApiClient().sanitize_for_serialization(model))
+    return cast("Any", ApiClient()).sanitize_for_serialization(model)
 
 
 def run_labels(run: DagsterRun) -> dict[str, str]:

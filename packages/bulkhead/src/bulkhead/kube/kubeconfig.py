@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from kubernetes import config
 from kubernetes.client import Configuration
@@ -47,7 +47,7 @@ def from_kubeconfig(context: str | None = None) -> KubernetesApi:
     """
     configuration: Any = Configuration()
     try:
-        config.load_kube_config(
+        cast("Any", config).load_kube_config(
             # The package reads KUBECONFIG when it is imported; what counts is what it is now.
             config_file=os.environ.get("KUBECONFIG") or None,
             context=context,

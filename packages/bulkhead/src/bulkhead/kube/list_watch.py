@@ -25,13 +25,13 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 from bulkhead.kube.api import KubernetesApi, KubernetesApiError, WatchEvent
+from bulkhead.kube.objects import Object, parts
 
 _log = logging.getLogger(__name__)
 
-Object = Mapping[str, Any]
 
 _PAGE: Final = 500
 _WATCH_SECONDS: Final = (240, 300)
@@ -131,7 +131,7 @@ class ListWatch:
             for page in self._api.pages(self._path, self._selector, size=_PAGE):
                 self._on_heartbeat()
                 version = _version(page)
-                for value in page.get("items") or []:
+                for value in parts(page, "items"):
                     versions[_key(value)] = _number(_version(value))
                     objects.append(value)
             if not self._stopped.is_set():
@@ -191,10 +191,12 @@ class ListWatch:
 
 
 def _metadata(value: object) -> Mapping[str, Any]:
-    metadata = value.get("metadata") if isinstance(value, Mapping) else None
+    metadata = cast("Object", value).get("metadata") if isinstance(value, Mapping) else None
     if not isinstance(metadata, Mapping):
-        raise KubernetesApiError(f"the answer has an object without metadata: {str(value)[:80]}")
-    return metadata
+        raise KubernetesApiError(
+            f"the answer has an object without metadata: {str(cast('object', value))[:80]}"
+        )
+    return cast("Object", metadata)
 
 
 def _key(value: object) -> tuple[str, str]:

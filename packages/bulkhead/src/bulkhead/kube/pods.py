@@ -1,14 +1,13 @@
 """The state of a step's pod, read from the pod as the API server describes it."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final
 
 from bulkhead import names
 from bulkhead.kube import quantities
-
-Object = Mapping[str, Any]
+from bulkhead.kube.objects import Object, condition, part, parts
 
 # Reasons of a container that waits because something is wrong. They are all that the kubelet gives
 # while it pulls an image, ErrImagePull refined to the last two by the runtime:
@@ -167,7 +166,7 @@ class StepPod:
     @property
     def failed_init_container(self) -> tuple[str, int] | None:
         """Name and exit code of the init container that failed, if one has."""
-        statuses = cast("Sequence[Object]", self._status.get("initContainerStatuses") or [])
+        statuses = parts(self._status, "initContainerStatuses")
         for status in statuses:
             code = status.get("state", {}).get("terminated", {}).get("exitCode", 0)
             if code:
@@ -234,13 +233,11 @@ class StepPod:
 
     def limit(self, resource: str) -> str | None:
         """The limit of its container in the pod's spec, where a LimitRange may have set it."""
-        limits = self._container.get("resources", {}).get("limits") or {}
-        return limits.get(resource)
+        return part(self._container, "resources", "limits").get(resource)
 
     def request(self, resource: str) -> str | None:
         """The request of its container in the pod's spec."""
-        requests = self._container.get("resources", {}).get("requests") or {}
-        return requests.get(resource)
+        return part(self._container, "resources", "requests").get(resource)
 
     @property
     def memory_limit(self) -> int | None:
@@ -252,30 +249,30 @@ class StepPod:
         if not self.is_running and self.memory_limit_before is not None:
             return self.memory_limit_before
         status = self._container_status or {}
-        in_force = (status.get("resources") or {}).get("limits") or {}
-        amount = in_force.get("memory") or self.limit("memory")
+        amount = part(status, "resources", "limits").get("memory") or self.limit("memory")
         return None if amount is None else quantities.parse_bytes(amount)
 
     @property
     def _spec(self) -> Object:
-        return self.object.get("spec", {})
+        return part(self.object, "spec")
 
     @property
     def _status(self) -> Object:
-        return self.object.get("status", {})
+        return part(self.object, "status")
 
     def _metadata(self, kind: str) -> Mapping[str, str]:
-        return self.object["metadata"].get(kind) or {}
+        return part(self.object, "metadata", kind)
 
     @property
     def _container(self) -> Object:
         """The step's container is the first; sidecars of a team come after it."""
-        return (self._spec.get("containers") or [{}])[0]
+        containers = parts(self._spec, "containers")
+        return containers[0] if containers else {}
 
     @property
     def _container_status(self) -> Object | None:
         name = self._container.get("name")
-        statuses = cast("Sequence[Object]", self._status.get("containerStatuses") or [])
+        statuses = parts(self._status, "containerStatuses")
         return next((status for status in statuses if status.get("name") == name), None)
 
     @property
@@ -284,8 +281,7 @@ class StepPod:
         return status.get("state", {}) if status else {}
 
     def _condition(self, kind: str) -> Object | None:
-        conditions = cast("Sequence[Object]", self._status.get("conditions") or [])
-        return next((each for each in conditions if each.get("type") == kind), None)
+        return condition(self.object, kind)
 
 
 def parse_time(text: str) -> dt.datetime:

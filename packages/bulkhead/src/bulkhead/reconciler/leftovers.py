@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bulkhead import names
+from bulkhead.kube.objects import annotations, labels, part, parts
 from bulkhead.webserver_api.runs import ENDED
 
 UNKNOWN: Final = "not known any more"
@@ -70,11 +71,11 @@ def read_job(job: Mapping[str, Any]) -> StepJob | None:
         KeyError: It is not a Kubernetes object, so the answer is not to be trusted.
     """
     metadata = job["metadata"]
-    labels = metadata.get("labels") or {}
-    run_id, step_label = labels.get(names.RUN_ID_LABEL), labels.get(names.STEP_KEY_LABEL)
+    found = labels(job)
+    run_id, step_label = found.get(names.RUN_ID_LABEL), found.get(names.STEP_KEY_LABEL)
     if not run_id or not step_label or metadata.get("deletionTimestamp"):
         return None
-    if _is_over(job.get("status") or {}):
+    if _is_over(part(job, "status")):
         return None
     return StepJob(
         namespace=metadata["namespace"],
@@ -82,7 +83,7 @@ def read_job(job: Mapping[str, Any]) -> StepJob | None:
         uid=metadata["uid"],
         resource_version=metadata["resourceVersion"],
         run_id=run_id,
-        step_key=(metadata.get("annotations") or {}).get(names.STEP_KEY_ANNOTATION, step_label),
+        step_key=annotations(job).get(names.STEP_KEY_ANNOTATION, step_label),
     )
 
 
@@ -91,7 +92,7 @@ def _is_over(status: Mapping[str, Any]) -> bool:
 
     A Job that may retry counts a failed pod while the next one runs.
     """
-    conditions = status.get("conditions") or []
+    conditions = parts(status, "conditions")
     if any(each["type"] in _FINISHED and each["status"] == "True" for each in conditions):
         return True
     return bool(status.get("failed")) and not status.get("active")

@@ -9,6 +9,7 @@ from bulkhead import names
 from bulkhead.discovery import registry
 from bulkhead.discovery.registry import RegistryError
 from bulkhead.kube.api import KubernetesApi, KubernetesApiError
+from bulkhead.kube.objects import parts
 from bulkhead.reconciler import leftovers
 from bulkhead.reconciler.leftovers import Leftover, StepJob
 
@@ -98,7 +99,7 @@ class StepJobs:
         path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
         for page in self._api.pages(path, _SELECTOR, size=_PAGE):
             self._beat()
-            jobs = (_read_job(item) for item in page.get("items") or [])
+            jobs = (_read_job(item) for item in parts(page, "items"))
             yield from (job for job in jobs if job is not None)
 
 

@@ -28,6 +28,7 @@ from bulkhead.dagster_compat import (
     LaunchRunContext,
     UserDefinedDagsterK8sConfig,
     WorkerStatus,
+    container_context,
     get_user_defined_k8s_config,
 )
 from bulkhead.kube.jobs import CascadingClient, run_labels, with_metadata
@@ -35,6 +36,13 @@ from bulkhead.kube.pods import StepPod
 from bulkhead.kube.service_dns import namespace_of_code_server
 from bulkhead.runs.starts import StartWatch
 from bulkhead.steps import diagnosis, sentences
+
+_ANY_SETTINGS: Any = cast("Any", Permissive)()
+_RUN_POD_EXTRAS: tuple[tuple[str, Any], ...] = (
+    ("security_context", _ANY_SETTINGS),
+    ("volumes", [_ANY_SETTINGS]),
+    ("volume_mounts", [_ANY_SETTINGS]),
+)
 
 _RUN_POD = Field(
     Shape(
@@ -55,11 +63,7 @@ _RUN_POD = Field(
                     is_required=False,
                     description=f"{name} of run pods, beside those of the code location.",
                 )
-                for name, kind in (
-                    ("security_context", Permissive()),
-                    ("volumes", [Permissive()]),
-                    ("volume_mounts", [Permissive()]),
-                )
+                for name, kind in _RUN_POD_EXTRAS
             },
         }
     ),
@@ -86,7 +90,7 @@ class KubernetesRunLauncher(K8sRunLauncher):
 
     def __init__(self, *, run_pod: Mapping[str, Any], **config: Any) -> None:  # noqa: ANN401
         """Take `run_pod` as its config schema says, and the rest as `K8sRunLauncher` does."""
-        super().__init__(**config)
+        cast("Any", super()).__init__(**config)
         self._run_pod = run_pod
         self._starts = StartWatch()
         self._api_client = CascadingClient.over(self._api_client)
@@ -157,7 +161,7 @@ class KubernetesRunLauncher(K8sRunLauncher):
         """Return why the newest of the run's own pods ended; None while it has not."""
         namespace = self.get_container_context_for_run(run).namespace
         try:
-            response = self._api_client.core_api.list_namespaced_pod(
+            response: Any = cast("Any", self._api_client).core_api.list_namespaced_pod(
                 namespace,
                 label_selector=f"{names.RUN_ID_LABEL}={run.run_id},!{names.STEP_KEY_LABEL}",
                 _preload_content=False,
@@ -172,10 +176,8 @@ class KubernetesRunLauncher(K8sRunLauncher):
         return sentences.of_run_pod(diagnosis.of_ended_pod(pod, "")) if pod.is_over else None
 
     def _run_pod_extras(self) -> K8sContainerContext:
-        extras = ("security_context", "volumes", "volume_mounts")
-        return K8sContainerContext.create_from_config(
-            {"k8s": {name: self._run_pod[name] for name in extras if name in self._run_pod}}
-        )
+        extras = (name for name, _ in _RUN_POD_EXTRAS if name in self._run_pod)
+        return container_context({"k8s": {name: self._run_pod[name] for name in extras}})
 
     def _run_pod_context(self) -> K8sContainerContext:
         resources = self._run_pod.get("resources")

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from bulkhead import names
-from bulkhead.dagster_compat import DagsterKubernetesClient
+from bulkhead.dagster_compat import DagsterKubernetesClient, api_configuration
 from bulkhead.kube.api import KubernetesApi
 from bulkhead.steps.ceiling import Ceiling
 from bulkhead.steps.growth import InPlaceGrowth
@@ -32,7 +32,7 @@ def connect(
         run_id: of the run.
         ceiling: the largest step of the code location.
     """
-    api = KubernetesApi.of_configuration(client.core_api.api_client.configuration)
+    api = KubernetesApi.of_configuration(api_configuration(client))
     jobs = StepJobs(api, namespace)
     selector = f"{names.RUN_ID_LABEL}={run_id},{names.STEP_KEY_LABEL}"
     watch = StepWatch(api, namespace, selector)

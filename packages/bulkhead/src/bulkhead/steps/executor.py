@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from dagster import DagsterEvent, DagsterInstance, DagsterUnmetExecutorRequirementsError
 from dagster_k8s import K8sRunLauncher
@@ -21,8 +21,8 @@ from bulkhead.dagster_compat import (
     StepDependencyConfig,
     StepFailureData,
     StepRetryData,
-    UserDefinedDagsterK8sConfig,
     UserFailureData,
+    kubernetes_config,
     own_failure_or_retry,
 )
 from bulkhead.steps import reports, sentences
@@ -76,7 +76,7 @@ def kubernetes_executor(
         history=history,
         image=None,  # the image of the code location
         container_context=K8sContainerContext(
-            run_k8s_config=UserDefinedDagsterK8sConfig.from_dict(config.get("step_k8s_config", {}))
+            run_k8s_config=kubernetes_config(config.get("step_k8s_config", {}))
         ),
         load_incluster_config=launcher.load_incluster_config,
         kubeconfig_file=launcher.kubeconfig_file,
@@ -86,7 +86,7 @@ def kubernetes_executor(
         handler,
         history=history,
         max_infrastructure_retries=config["max_infrastructure_repeats"],
-        retries=RetryMode.from_config(config["retries"]) or RetryMode.ENABLED,
+        retries=cast("Any", RetryMode).from_config(config["retries"]) or RetryMode.ENABLED,
         sleep_seconds=_fixed_poll_seconds(),
         # In the multiprocess executor 0 means one per processor; here that is no limit.
         max_concurrent=config.get("max_concurrent") or None,
@@ -238,7 +238,7 @@ def _report_own_retry(
 
 
 def _report_failure(step_context: IStepContext, verdict: Verdict, sentence: str) -> DagsterEvent:
-    return DagsterEvent.step_failure_event(
+    return cast("Any", DagsterEvent).step_failure_event(
         step_context,
         StepFailureData(
             error=reports.error(verdict, sentence),

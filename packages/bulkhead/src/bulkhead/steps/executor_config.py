@@ -1,7 +1,7 @@
 """The config of the executor: its settings and what they mean."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from dagster import (
     Field,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # The shape of a `dagster-k8s/config` tag. dagster_k8s has the same; importing it here would make
 # every step pod import the Kubernetes client.
-_K8S_CONFIG = Shape(
+_K8S_CONFIG: Any = cast("Any", Shape)(
     {
         "container_config": Permissive(),
         "pod_spec_config": Permissive(),

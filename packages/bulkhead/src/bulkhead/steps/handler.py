@@ -1,9 +1,9 @@
 """Starts, judges and ends the Jobs of one run's steps, as Dagster's step executor requests."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from dagster import DagsterEvent, MetadataValue
 
@@ -53,12 +53,14 @@ class IsolatedStepHandler(K8sStepHandler):
             history: the run's earlier attempts; the reader of the event log keeps it up to date.
             **config: of `K8sStepHandler`.
         """
-        super().__init__(**config)
+        cast("Any", super()).__init__(**config)
         self.ceiling: Final = Ceiling.of_environment()
         self._timeouts = timeouts
         self._history = history
         self._settings = ExecutorSettings(
-            self._executor_container_context, self._executor_image, self._per_step_k8s_config
+            self._executor_container_context,
+            self._executor_image,
+            cast("Mapping[str, Mapping[str, Any]]", self._per_step_k8s_config),
         )
         self._launches: dict[str, Launch] = {}
         self._settled: frozenset[str] = frozenset()
@@ -99,7 +101,7 @@ class IsolatedStepHandler(K8sStepHandler):
             cluster=self._connected(step_handler_context),
         )
         if launch.verdict is None:
-            yield DagsterEvent.step_worker_starting(
+            yield cast("Any", DagsterEvent).step_worker_starting(
                 step_handler_context.get_step_context(launch.step),
                 message=f'Executing step "{launch.step}" in Kubernetes job {launch.job_name}.',
                 metadata={"Kubernetes Job name": MetadataValue.text(launch.job_name)},

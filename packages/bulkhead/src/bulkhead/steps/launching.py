@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
-from bulkhead.dagster_compat import K8sContainerContext, StepHandlerContext, get_k8s_job_name
+from bulkhead.dagster_compat import K8sContainerContext, StepHandlerContext, step_job_name
 from bulkhead.kube.quantities import QuantityError, parse_bytes
 from bulkhead.kube.service_dns import namespace_of_code_server
 from bulkhead.steps import manifest
@@ -45,7 +45,7 @@ def new_launch(context: StepHandlerContext) -> Launch:
     args = context.execute_step_args
     known = args.known_state
     before = known.get_retry_state().get_attempt_count(step) if known else 0
-    name = f"dagster-step-{get_k8s_job_name(args.run_id, step)}"
+    name = f"dagster-step-{step_job_name(args.run_id, step)}"
     launch = Launch(step, before + 1, f"{name}-{before}" if before else name)
     try:
         launch.resources = StepResources.of_tags(context.step_tags[step])

@@ -10,6 +10,7 @@ from bulkhead.dagster_compat import (
     UserDefinedDagsterK8sConfig,
     construct_dagster_k8s_job,
     get_user_defined_k8s_config,
+    kubernetes_config,
 )
 from bulkhead.kube.jobs import run_labels, with_metadata
 from bulkhead.steps.resources import StepResources
@@ -46,7 +47,7 @@ def container_context(
     for config in (
         get_user_defined_k8s_config(context.step_tags[step_key]),
         _of_step_resources(requested),
-        UserDefinedDagsterK8sConfig.from_dict(dict(per_op.get(op_name, {}))),
+        kubernetes_config(per_op.get(op_name, {})),
         _of_step_resources(StepResources(memory=grown_memory)),
     ):
         merged = merged.merge(K8sContainerContext(run_k8s_config=config))
@@ -95,7 +96,7 @@ def step_job(  # noqa: PLR0917 - called once
         owner=owner,
     )
     launcher = cast("K8sRunLauncher", context.instance.run_launcher)
-    config = settings.get_k8s_job_config(image, launcher)
+    config: Any = cast("Any", settings).get_k8s_job_config(image, launcher)
     instance_settings = config.instance_config_map
     # A pod that mounts nothing starts 0.3 s earlier: the kubelet checks its mounts at once, before
     # they can be there, and then after 0.3 s. So what Dagster mounts is passed as a variable.

@@ -14,6 +14,7 @@ from bulkhead import names
 from bulkhead.kube import quantities
 from bulkhead.kube.api import KubernetesApi, KubernetesApiError
 from bulkhead.kube.jobs import HTTP_NOT_FOUND, plain_object
+from bulkhead.kube.objects import parts
 from bulkhead.kube.pods import StepPod
 
 _logger = logging.getLogger("bulkhead.steps")
@@ -73,7 +74,7 @@ class StepJobs:
             job = self._read(job_name)
         except KubernetesApiError:
             return None
-        conditions = job.get("status", {}).get("conditions") or []
+        conditions = parts(job, "status", "conditions")
         if any(each.get("reason") == "DeadlineExceeded" for each in conditions):
             return job["spec"].get("activeDeadlineSeconds")
         return None

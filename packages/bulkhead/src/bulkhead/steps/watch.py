@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from bulkhead.kube.api import KubernetesApi, KubernetesApiError
 from bulkhead.kube.list_watch import ListWatch
+from bulkhead.kube.objects import parts
 from bulkhead.kube.pods import StepPod
 
 _logger = logging.getLogger("bulkhead.steps")
@@ -162,7 +163,7 @@ class _Refusals:
 
 
 def _job_of(pod: Object) -> str:
-    owners = pod["metadata"].get("ownerReferences") or []
+    owners = parts(pod, "metadata", "ownerReferences")
     return next((each["name"] for each in owners if each["kind"] == "Job"), pod["metadata"]["name"])
 
 

@@ -139,7 +139,7 @@ def _execute(
 
     location = run.remote_job_origin.location_name if run.remote_job_origin else None
     instance.inject_env_vars(location)
-    DagsterEvent.step_worker_started(
+    cast("Any", DagsterEvent).step_worker_started(
         create_context_free_log_manager(instance, run),
         run.job_name,
         message=f'Step worker started for "{step_key}".',

@@ -1,7 +1,7 @@
 """Launches runs; reads their statuses and events. Only the web server knows the database."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from bulkhead.webserver_api.client import GraphQLClient
 from bulkhead.webserver_api.errors import ReportedError
@@ -183,7 +183,7 @@ def _launched(client: GraphQLClient, data: dict[str, Any], what: str) -> str:
     try:
         run = client.member(data, "launch", "LaunchRunSuccess")
     except ReportedError as error:
-        errors = data["launch"].get("errors") or []
+        errors = cast("list[dict[str, Any]]", data["launch"].get("errors") or [])
         reported = "; ".join(str(each["message"]) for each in errors) or error.reported
         raise ReportedError(
             f"{what} was not launched: {reported}", reported, error.type_name
@@ -199,4 +199,4 @@ def _results(client: GraphQLClient, data: dict[str, Any]) -> list[dict[str, Any]
     results = runs.get("results")
     if not isinstance(results, list):
         raise client.unexpected(runs)
-    return results
+    return cast("list[dict[str, Any]]", results)

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import urllib3
 
@@ -70,7 +70,7 @@ class DirectTransport:
         is_graphql = isinstance(answer, dict) and ("errors" in answer or "data" in answer)
         if response.status >= _FIRST_HTTP_ERROR and not is_graphql:
             raise self._http_error(response.status, text)
-        return answer
+        return cast("object", answer)
 
     def _http_error(self, status: int, text: str) -> NoAnswerError:
         shown = " ".join(text.split())[:_SHOWN_CHARACTERS]

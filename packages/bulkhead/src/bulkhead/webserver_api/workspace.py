@@ -8,7 +8,7 @@ not respond delays the others. There is no other way for a location that is new 
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from bulkhead.webserver_api.client import GraphQLClient
 
@@ -132,11 +132,10 @@ def _location(entry: dict[str, Any]) -> Location:
 
 
 def _load_status(entry: dict[str, Any]) -> LoadStatus:
-    result = entry["locationOrLoadError"] or {}
+    result = cast("dict[str, Any]", entry["locationOrLoadError"] or {})
     failed = result.get("__typename") == "PythonError"
-    messages = (
-        [result["message"], *(each["message"] for each in result["causes"])] if failed else []
-    )
+    causes = cast("list[dict[str, Any]]", result["causes"]) if failed else []
+    messages = [result["message"], *(each["message"] for each in causes)] if failed else []
     return LoadStatus(
         error="\n".join(str(each).strip() for each in messages) if failed else None,
         is_loading=entry["loadStatus"] != "LOADED",
