@@ -24,7 +24,6 @@ _DOCUMENTS = (
     "docs/**/*.md",
     "charts/**/NOTES.txt",
     "images/**/README.md",
-    "infra/*/README.md",
     "infra/kind/node-image/**/README.md",
     "packages/*/README.md",
     "packages/bulkhead/src/bulkhead/templates/*/README.md",

@@ -234,7 +234,7 @@ def test_off_the_platform_dagsters_own_defaults_stay(locations: Locations) -> No
         ("too little", "op hungry_op: memory: 64Mi is too little"),
         (
             "dagster-k8s/config",
-            "op hungry_op: tag dagster-k8s/config, resources.limits.cpu: 'lots' is no Kubernetes",
+            "op hungry_op: tag dagster-k8s/config, resources.limits.cpu: 'lots' is not a valid",
         ),
         ("asset", "op hungry: max_memory: 512Mi is below memory: 1Gi"),
     ],

@@ -1,9 +1,8 @@
 """An API server for pods and events that fails in every way in which a real one can.
 
-It speaks list and watch over HTTP, so that our client is tried too. What
-happens to its objects goes to all watches, unless a test wants otherwise: answers can be replaced,
-connections be cut, the whole server be away, versions be forgotten, and every byte of a watch be
-written by hand.
+It speaks list and watch over HTTP, so that our client is tried too. What happens to its objects
+goes to all watches, unless a test wants otherwise: answers can be replaced, connections be cut, the
+whole server be away, versions be forgotten, and every byte of a watch be written by hand.
 """
 
 import json

@@ -1,8 +1,11 @@
 """Following objects of the Kubernetes API: list them once, then watch, through all errors.
 
-Each kind of object has a thread and a connection of its own. A watch that breaks is resumed at
-the version it had reached; only where the API server no longer has that version (410) are the
-objects listed again.
+Each kind of object has a thread and a connection of its own. The objects are listed in pages, then
+watched with bookmarks from the version of the list. A watch that ends is resumed from the last
+version seen. If the API server no longer has this version (410), the objects are listed again, and
+the list replaces what is known. Failures are retried after a pause that doubles up to 5 s, with
+jitter. `bulkhead.kube.list_watch` promises the same; it also lists again after any other failure,
+which here would be a list of all pods of the cluster by each node.
 """
 
 import http.client

@@ -84,7 +84,7 @@ class NumberedPorts:
 
 @dataclass(frozen=True, slots=True)
 class PortByName:
-    """The port that the destination pod gives this name, whatever its number there."""
+    """The port that the destination pod gives this name; its number can differ from pod to pod."""
 
     protocol: str
     name: str
@@ -100,7 +100,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A NetworkPolicy. A direction that is None is not restricted; an empty one is closed."""
+    """A NetworkPolicy. A direction of None is not restricted; an empty one is closed."""
 
     namespace: str
     name: str

@@ -113,8 +113,8 @@ class WorkspaceSync:
     def readiness(self) -> tuple[bool, dict[str, Any]]:
         """Answer `/readyz`: is there a workspace that the web server can start with.
 
-        A file that an earlier container of this pod left counts. While the API is away it is the
-        best there is, and without readiness the Dagster UI would be away too.
+        A file that an earlier container of this pod left counts. While the API does not answer, it
+        is the best one, and without readiness the Dagster UI would not answer either.
         """
         locations = [each.name for each in self._file.locations]
         return self._file.exists, {"ready": self._file.exists, "locations": locations}

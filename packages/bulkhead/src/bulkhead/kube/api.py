@@ -98,7 +98,7 @@ class KubernetesApi:
         """Connect as this pod's service account.
 
         Raises:
-            OutsideClusterError: This is no pod, or its token is not mounted.
+            OutsideClusterError: This process is not in a pod, or its token is not mounted.
         """
         host = os.environ.get("KUBERNETES_SERVICE_HOST")
         port = os.environ.get("KUBERNETES_SERVICE_PORT", "443")
@@ -164,7 +164,7 @@ class KubernetesApi:
         """Return the namespace of this pod.
 
         Raises:
-            OutsideClusterError: This is no pod, or its token is not mounted.
+            OutsideClusterError: This process is not in a pod, or its token is not mounted.
         """
         try:
             return (_ACCOUNT / "namespace").read_text().strip()
@@ -208,8 +208,8 @@ class KubernetesApi:
             Lists as the API gives them: `items` and `metadata`. All of them are of one moment.
 
         Raises:
-            KubernetesApiError: As for `get`, or an answer that is no list. What was read until
-                then is no whole collection.
+            KubernetesApiError: As for `get`, or the answer is not a list. The pages before are
+                then not the whole collection.
         """
         token = ""
         while True:
@@ -276,7 +276,7 @@ class KubernetesApi:
             path: Of the collection.
             query: `resourceVersion`, and what narrows the collection.
             seconds: When the server shall end the watch.
-            silence: After so many seconds without a byte the connection counts as broken.
+            silence: Seconds without a byte after which the connection counts as broken.
 
         Raises:
             KubernetesApiError: A refusal, the connection broke, or a line was not an event. A last

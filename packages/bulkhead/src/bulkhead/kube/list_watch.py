@@ -13,7 +13,7 @@ One behaviour serves the steps of a run and the discovery of code locations. Why
   Events, which it does not cache: a quiet collection of Events is listed again every 90 s.
 - **Watches of 240 to 300 s, chosen at random**, spread the requests of many watchers. They stay
   below the time after which etcd forgets a version (5 minutes), also without a bookmark.
-- **A pause that doubles up to 5 s, with jitter**, protects an API server that is away or
+- **A pause that doubles up to 5 s, with jitter**, protects an API server that is down or
   overloaded. Longer pauses would show in the Dagster UI: a new code location must be there in 10 s.
   A watch that lasted 10 s, or that brought news, resets the pause.
 - **An event that is older than what is known of its object is dropped.** A proxy may repeat or
@@ -215,7 +215,7 @@ def _version(value: object) -> str:
 
 
 def _number(version: str) -> int:
-    """Return a version as a number that only grows; 0, which orders nothing, if it is no number.
+    """Return a version as a number that only grows; 0, which orders nothing, if it is something else.
 
     https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
     """

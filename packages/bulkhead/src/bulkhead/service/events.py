@@ -1,6 +1,6 @@
 """Kubernetes Events: what one is, how it is written, and a thread that writes each once.
 
-Whoever owns an object sees the Events about it with `kubectl describe` and `kubectl events`.
+The owner of an object sees the Events about it with `kubectl describe` and `kubectl events`.
 """
 
 import hashlib

@@ -1,6 +1,6 @@
 """Whether every thread of a service still works; `/healthz` reports it.
 
-An API server that is away is no reason to restart: a restart does not bring it back, and the
+If the API server does not answer, a restart does not help: it does not bring it back, and the
 workspace on disk is still the best one. A restart helps against a thread that ended or hangs. So
 `/healthz` depends on the heartbeats alone: a thread beats at each attempt, successful or not, and
 everything that it waits for has a timeout.

@@ -114,7 +114,7 @@ class StepJobs:
             )
 
     def resize(self, pod: StepPod, memory: int) -> None:
-        """Raise the memory request and limit of a running step, to so many bytes.
+        """Raise the memory request and limit of a running step to `memory` bytes.
 
         Raises:
             RefusedError: the API server rejects it, or does not answer.

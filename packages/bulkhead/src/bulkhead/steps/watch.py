@@ -93,7 +93,7 @@ class StepWatch:
             return frozenset(name for name, pod in self._pods.by_job.items() if pod.is_over)
 
     def refusal(self, job_name: str) -> str | None:
-        """Return what the API server last said against a Job's pod."""
+        """Return the API server's last message about a Job's pod that it refused."""
         with self._lock:
             return self._refusals.by_job.get(job_name)
 
@@ -112,7 +112,7 @@ class _Pods:
                     self.by_job[_job_of(pod)] = self._seen(pod)
             for job, pod in self.by_job.items():
                 if _uid(pod.object) not in there:
-                    # Gone while nobody watched: what was last seen of it is all there is to say.
+                    # Deleted while nobody watched: its last known state is all that there is.
                     self.by_job[job] = replace(pod, is_gone=True)
             self.is_listed = True
 
@@ -124,7 +124,7 @@ class _Pods:
             if self._is_of_the_first(value) and not was_gone:
                 pod = self._seen(value, is_gone=change == "DELETED")
                 if known and _had_ended_by_itself(known) and (pod.is_being_deleted or pod.is_gone):
-                    # Whoever removes a pod that is over has not ended it.
+                    # A pod that is over and then deleted was not ended by the deletion.
                     pod = replace(known, is_gone=pod.is_gone)
                 self.by_job[job] = pod
 
@@ -133,10 +133,10 @@ class _Pods:
         return known.seen_again(value, is_gone=is_gone) if known else StepPod(value, is_gone)
 
     def _is_of_the_first(self, value: Object) -> bool:
-        """Say whether this is the pod by which its Job is known, or the first.
+        """Say whether this is the known pod of its Job, or the first one.
 
-        A Job of a step makes one pod; should the cluster ever start a second, the first is the one
-        whose code runs (see `bulkhead.steps.worker`).
+        A Job of a step creates one pod. If the cluster ever starts a second, only the code of the
+        first runs (see `bulkhead.steps.worker`).
         """
         known = self.by_job.get(_job_of(value))
         return known is None or _uid(known.object) == _uid(value)
@@ -152,11 +152,11 @@ class _Refusals:
         self._lock = lock
 
     def replace(self, objects: list[Object]) -> None:
-        for value in sorted(objects, key=_said_at):  # a list is in the order of names
+        for value in sorted(objects, key=_reported_at):  # a list is in the order of names
             self.apply("ADDED", value)
 
     def apply(self, change: str, value: Object) -> None:
-        if change == "DELETED":  # events go after an hour; what they said stays true
+        if change == "DELETED":  # events expire after an hour; their message stays true
             return
         with self._lock:
             self.by_job[value["involvedObject"]["name"]] = value.get("message", "")
@@ -175,7 +175,7 @@ def _created(value: Object) -> str:
     return value["metadata"].get("creationTimestamp") or ""
 
 
-def _said_at(event: Object) -> str:
+def _reported_at(event: Object) -> str:
     return event.get("lastTimestamp") or event.get("eventTime") or ""
 
 

@@ -78,13 +78,13 @@ class GraphQLClient:
 
         Args:
             data: What `execute` returned.
-            field: The field's name or alias. The document asks for its `__typename`, and for
+            field: The field's name or alias. The document selects its `__typename` and
                 `... on Error { message }`.
             type_name: The expected member of the union.
 
         Raises:
             ReportedError: It is another member.
-            NotGraphQLError: It is no member of a union.
+            NotGraphQLError: It is not a member of a union.
         """
         value = data.get(field)
         found = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
@@ -97,7 +97,7 @@ class GraphQLClient:
         return found
 
     def unexpected(self, answer: object) -> NotGraphQLError:
-        """Return the error for an answer that lacks what the document asks for."""
+        """Return the error for an answer without the fields of the document."""
         return NotGraphQLError(
             f"{self.address} did not answer as Dagster's GraphQL API does: "
             f"{str(answer)[:_SHOWN_CHARACTERS]}"

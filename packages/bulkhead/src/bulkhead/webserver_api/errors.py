@@ -4,7 +4,7 @@
 class WebServerError(Exception):
     """A request to the web server failed; the message says why.
 
-    `status` is the HTTP status of the answer. It is None where there was no answer.
+    `status` is the HTTP status of the answer; None where there was no answer.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -24,7 +24,7 @@ class ReportedError(WebServerError):
     """The web server answered with an error.
 
     `reported` is its own message. `type_name` is the GraphQL type of the error, such as
-    `RunNotFoundError`; it is None where the document itself failed.
+    `RunNotFoundError`; None where the document itself failed.
     """
 
     def __init__(self, message: str, reported: str, type_name: str | None = None) -> None:

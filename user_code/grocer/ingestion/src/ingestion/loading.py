@@ -40,7 +40,7 @@ def load_new(
 ) -> int:
     """Load the rows of the shop that are newer than all loaded rows.
 
-    A row replaces a loaded row with the same key, so an interrupted load can be repeated.
+    A row replaces a loaded row with the same key, so an interrupted load can run again.
 
     Args:
         source: the shop's table.
