@@ -2,8 +2,8 @@
 
 During a rollout the Service of a location routes to the old code server or to the new one. What
 Dagster's web server loads then may be a mixture of both, and it stays: the web server loads again
-only when the server's id changes. So workspace-sync reloads it when the pods behind the Service have
-changed.
+only when the server's id changes. So workspace-sync reloads it when the pods behind the Service
+have changed.
 """
 
 from collections.abc import Mapping

@@ -215,7 +215,7 @@ def _version(value: object) -> str:
 
 
 def _number(version: str) -> int:
-    """Return a version as a number that only grows; 0, which orders nothing, if it is something else.
+    """Return a version as a number that only grows; 0 for something else.
 
     https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions
     """
