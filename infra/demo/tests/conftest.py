@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
+from bulkhead.webserver_api.client import GraphQLClient
 from bulkhead_demo.flow import Timeouts, Watch
 from bulkhead_demo.screen import Screen
 
@@ -31,6 +32,11 @@ def grocer() -> Grocer:
 
 
 @pytest.fixture
+def client(grocer: Grocer) -> GraphQLClient:
+    return GraphQLClient(grocer)
+
+
+@pytest.fixture
 def paper() -> io.StringIO:
     """The printed text."""
     return io.StringIO()
@@ -42,8 +48,8 @@ def console(paper: io.StringIO) -> Console:
 
 
 @pytest.fixture
-def watch(grocer: Grocer, console: Console) -> Watch:
-    return Watch(grocer, Screen(console), SHORT)
+def watch(client: GraphQLClient, console: Console) -> Watch:
+    return Watch(client, Screen(console), SHORT)
 
 
 @pytest.fixture

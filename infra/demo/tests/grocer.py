@@ -12,8 +12,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
+from bulkhead.webserver_api import runs, workspace
+from bulkhead.webserver_api.errors import NoAnswerError
 from bulkhead_demo import observed
-from bulkhead_kind import webserver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -78,10 +79,11 @@ class FakeRun:
 
 
 @dataclass
-class Grocer(webserver.WebServer):
-    """The web server; its fields say what goes wrong.
+class Grocer:
+    """The web server, as the transport of a client; its fields say what goes wrong.
 
     Attributes:
+        is_up: whether it answers.
         load_errors: error by code location.
         fails: an asset whose run fails.
         hangs: an asset whose run never ends.
@@ -94,6 +96,7 @@ class Grocer(webserver.WebServer):
         events: more events of a run, by asset.
     """
 
+    is_up: bool = True
     load_errors: dict[str, str] = field(default_factory=dict)
     fails: str | None = None
     hangs: str | None = None
@@ -108,19 +111,26 @@ class Grocer(webserver.WebServer):
     materialized: dict[str, tuple[float, str]] = field(default_factory=dict)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
-    def query(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    @property
+    def address(self) -> str:
+        return "the grocer"
+
+    def send(self, document: str, variables: Mapping[str, Any], timeout: float) -> object:
+        del timeout
+        if not self.is_up:
+            raise NoAnswerError(f"{self.address} does not answer: ConnectionRefusedError")
         answers: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-            webserver.LOCATIONS: self._locations,
-            webserver.LAUNCH: self._launch,
+            workspace.LOAD_STATUSES: self._locations,
+            runs.LAUNCH: self._launch,
             observed.SNAPSHOT: self._snapshot,
             observed.CREATED: self._created,
             observed.SENSORS: self._sensors,
             observed.START_SENSOR: self._start_sensor,
             observed.DELETE_HISTORY: self._delete_history,
-            observed.EVENTS: self._events,
+            runs.events_document(observed.EVENT_FIELDS): self._events,
             observed.FIGURES: self._figures,
         }
-        return answers[document](variables or {})
+        return {"data": answers[document](variables)}
 
     def begin(self, location: str, job: str, selected: tuple[str, ...] = ()) -> FakeRun:
         run = FakeRun(f"run-{next(self._numbers)}", location, job, selected)
@@ -131,11 +141,18 @@ class Grocer(webserver.WebServer):
         entries: list[dict[str, Any]] = []
         for name in ("ingestion", "analytics", "ml"):
             error = self.load_errors.get(name)
-            shown = {"__typename": "PythonError", "message": error} if error else {}
+            failed = {"__typename": "PythonError", "message": error, "causes": []}
             entries.append(
-                {"name": name, "locationOrLoadError": {"__typename": "RepositoryLocation"} | shown}
+                {
+                    "name": name,
+                    "loadStatus": "LOADED",
+                    "updatedTimestamp": 1.0,
+                    "locationOrLoadError": failed
+                    if error
+                    else {"__typename": "RepositoryLocation"},
+                }
             )
-        return {"workspaceOrError": {"locationEntries": entries}}
+        return {"workspace": {"__typename": "Workspace", "locationEntries": entries}}
 
     def _launch(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         params = variables["params"]
@@ -143,7 +160,7 @@ class Grocer(webserver.WebServer):
         selector = params["selector"]
         selected = tuple(each["path"][0] for each in selector.get("assetSelection", []))
         run = self.begin(selector["repositoryLocationName"], selector["jobName"], selected)
-        return {"launchRun": {"__typename": "LaunchRunSuccess", "run": {"runId": run.id}}}
+        return {"launch": {"__typename": "LaunchRunSuccess", "run": {"runId": run.id}}}
 
     def _snapshot(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         self._advance()
@@ -207,7 +224,7 @@ class Grocer(webserver.WebServer):
         return {"wipeAssets": {"__typename": "AssetWipeSuccess"}}
 
     def _events(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        (run,) = [run for run in self.runs if run.id == variables["id"]]
+        (run,) = [run for run in self.runs if run.id == variables["run"]]
         events: list[dict[str, Any]] = [
             {"__typename": "EngineEvent", "message": self.events[name], "stepKey": name}
             for name in run.assets
@@ -223,7 +240,8 @@ class Grocer(webserver.WebServer):
                     "error": error,
                 }
             )
-        return {"logsForRun": {"events": events, "cursor": "1", "hasMore": False}}
+        page = {"__typename": "EventConnection", "cursor": "1", "hasMore": False}
+        return {"log": {**page, "events": events}}
 
     def _figures(self, _: Mapping[str, Any]) -> dict[str, Any]:
         return {"assetNodes": [self._figures_of(name) for name in ASSETS]}
@@ -238,9 +256,7 @@ class Grocer(webserver.WebServer):
                 {"name": "every_row_is_readable", "executionForLatestMaterialization": execution}
             )
         if name == "daily_order_summary" and self.unusual:
-            is_over = all(
-                run.status in webserver.FINISHED for run in self.runs if name in run.assets
-            )
+            is_over = all(run.status in runs.ENDED for run in self.runs if name in run.assets)
             evaluation = {"description": self.unusual, "severity": "WARN"}
             execution = {"status": "FAILED", "evaluation": evaluation} if is_over else None
             checks.append(
@@ -268,7 +284,7 @@ class Grocer(webserver.WebServer):
                 run.ended = time.time()
                 for name in run.assets if run.status == "SUCCESS" else ():
                     self.materialized[name] = (self._tick(), run.id)
-        if all(run.status in webserver.FINISHED for run in self.runs):
+        if all(run.status in runs.ENDED for run in self.runs):
             self._automate()
 
     def _tick(self) -> float:

@@ -59,7 +59,7 @@ def test_earlier_runs_end_before_the_bad_day_starts(
 ) -> None:
     grocer.begin("ingestion", "load_orders")
     for _ in range(queries):
-        observed.snapshot(grocer, 0.0)
+        observed.snapshot(played.client, 0.0)
     outcome = bad_day.run_bad_day(played, drop_into(grocer), with_limits=True)
     assert outcome.unexpected == []
     dropped = [run.job for run in grocer.runs].index("load_offline_orders")

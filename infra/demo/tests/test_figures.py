@@ -8,6 +8,7 @@ import pytest
 from dagster_graphql.schema import create_schema
 from graphql import parse, validate
 
+from bulkhead.webserver_api import runs
 from bulkhead_demo import figures, flow, observed
 from bulkhead_kind import webserver
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from grocer import Grocer
     from rich.console import Console
 
+    from bulkhead.webserver_api.client import GraphQLClient
     from bulkhead_demo.flow import Watch
 
 DOCUMENTS = {
@@ -27,24 +29,24 @@ DOCUMENTS = {
             (
                 "CREATED",
                 "DELETE_HISTORY",
-                "EVENTS",
                 "FIGURES",
                 "SENSORS",
                 "SNAPSHOT",
                 "START_SENSOR",
             ),
         ),
-        (webserver, ("LAUNCH", "LOCATIONS", "RUN")),
+        (webserver, ("RUN",)),
     )
     for name in names
 }
+DOCUMENTS["EVENT_FIELDS"] = runs.events_document(observed.EVENT_FIELDS)
 
 
 def test_orders_forecast_and_checks_are_printed(
-    watch: Watch, grocer: Grocer, console: Console, paper: io.StringIO
+    watch: Watch, console: Console, paper: io.StringIO
 ) -> None:
     flow.run_flow(watch)
-    figures.show(console, observed.figures(grocer))
+    figures.show(console, observed.figures(watch.client))
     text = paper.getvalue()
     assert "155,848" in text
     assert "365 with orders" in text
@@ -60,15 +62,15 @@ def test_a_failed_check_is_shown_with_its_description(
 ) -> None:
     grocer.rejected = "dropped/x.csv, row 7: amount is missing"
     flow.run_flow(watch)
-    figures.show(console, observed.figures(grocer))
+    figures.show(console, observed.figures(watch.client))
     assert "0 passed, 1 failed\n  offline_orders: every_row_is_readable\n" in paper.getvalue()
     assert "    dropped/x.csv, row 7: amount is missing" in paper.getvalue()
 
 
 def test_missing_figures_are_shown_as_missing(
-    grocer: Grocer, console: Console, paper: io.StringIO
+    client: GraphQLClient, console: Console, paper: io.StringIO
 ) -> None:
-    figures.show(console, observed.figures(grocer))
+    figures.show(console, observed.figures(client))
     assert "mean error ? % a day" in paper.getvalue()
 
 

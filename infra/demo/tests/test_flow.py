@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from grocer import Grocer
 
+    from bulkhead.webserver_api.client import GraphQLClient
     from bulkhead_demo.flow import Watch
 
 LOCATIONS = ("ingestion", "analytics", "ml")
@@ -153,10 +154,10 @@ def test_a_failed_check_of_the_programs_ends_the_wait(watch: Watch, grocer: Groc
         flow.run_flow(replace(watch, check=check))
 
 
-def test_a_load_error_is_shown_and_ends_the_wait(grocer: Grocer) -> None:
+def test_a_load_error_is_shown_and_ends_the_wait(client: GraphQLClient, grocer: Grocer) -> None:
     grocer.load_errors = {"analytics": "ModuleNotFoundError: no dbt\n  more"}
     with pytest.raises(FlowError) as failure:
-        flow.wait_until_loaded(grocer, LOCATIONS, Timeouts())
+        flow.wait_until_loaded(client, LOCATIONS, Timeouts())
     assert str(failure.value) == (
         "Code location analytics cannot be loaded:\n    ModuleNotFoundError: no dbt\n      more"
     )
@@ -173,7 +174,7 @@ def test_a_code_server_that_does_not_respond_yet_is_waited_for(
         if len(queries) == 3:
             grocer.load_errors = {}
 
-    flow.wait_until_loaded(grocer, LOCATIONS, watch.timeouts, third_time)
+    flow.wait_until_loaded(watch.client, LOCATIONS, watch.timeouts, third_time)
     assert len(queries) == 3
 
 
@@ -182,14 +183,34 @@ def test_a_code_server_that_never_responds_is_named_after_the_timeout(
 ) -> None:
     grocer.load_errors = {"ml": f"{flow.UNREACHABLE}: gRPC Error code: UNAVAILABLE"}
     with pytest.raises(FlowError, match="Code location ml cannot be loaded"):
-        flow.wait_until_loaded(grocer, LOCATIONS, watch.timeouts)
+        flow.wait_until_loaded(watch.client, LOCATIONS, watch.timeouts)
+
+
+def test_a_web_server_that_does_not_answer_yet_is_waited_for(grocer: Grocer, watch: Watch) -> None:
+    grocer.is_up = False
+    queries: list[None] = []
+
+    def third_time() -> None:
+        queries.append(None)
+        grocer.is_up = len(queries) == 3
+
+    flow.wait_until_loaded(watch.client, LOCATIONS, watch.timeouts, third_time)
+    assert len(queries) == 3
+
+
+def test_a_web_server_that_never_answers_is_named_after_the_timeout(
+    grocer: Grocer, watch: Watch
+) -> None:
+    grocer.is_up = False
+    with pytest.raises(FlowError, match=r"not loaded after 0 s: the grocer does not answer"):
+        flow.wait_until_loaded(watch.client, LOCATIONS, watch.timeouts)
 
 
 def test_load_errors_of_other_code_locations_are_ignored(grocer: Grocer, watch: Watch) -> None:
     grocer.load_errors = {"marketing": "ModuleNotFoundError: no such thing"}
-    flow.wait_until_loaded(grocer, LOCATIONS, watch.timeouts)
+    flow.wait_until_loaded(watch.client, LOCATIONS, watch.timeouts)
 
 
-def test_a_missing_code_location_is_named(grocer: Grocer, watch: Watch) -> None:
+def test_a_missing_code_location_is_named(watch: Watch) -> None:
     with pytest.raises(FlowError, match="marketing: missing"):
-        flow.wait_until_loaded(grocer, [*LOCATIONS, "marketing"], watch.timeouts)
+        flow.wait_until_loaded(watch.client, [*LOCATIONS, "marketing"], watch.timeouts)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bulkhead.webserver_api.errors import NoAnswerError
+from bulkhead.webserver_api.transports import DirectTransport
 from bulkhead_demo import laptop
-from bulkhead_demo.laptop import LaptopError, LocalWebServer
-from bulkhead_kind.webserver import WebServerError
+from bulkhead_demo.laptop import LaptopError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +45,7 @@ def test_telemetry_is_off_and_no_proxy_is_used(
 def test_a_second_demo_names_the_address_of_the_first() -> None:
     with laptop.only_demo() as address:
         address.write_text('{"url": "http://127.0.0.1:3000"}')
-        assert laptop.running_demo() == LocalWebServer("http://127.0.0.1:3000")
+        assert laptop.running_demo() == "http://127.0.0.1:3000"
         with pytest.raises(LaptopError, match=r"already runs, at http://127\.0\.0\.1:3000"):
             laptop.only_demo().__enter__()
 
@@ -61,5 +66,24 @@ def test_a_demo_that_ended_does_not_run() -> None:
 
 def test_a_web_server_that_does_not_respond_is_named() -> None:
     url = f"http://127.0.0.1:{laptop.free_port()}"
-    with pytest.raises(WebServerError, match=f"{url} did not answer"):
-        LocalWebServer(url).query("{ version }")
+    with pytest.raises(NoAnswerError, match=f"{url}/graphql does not answer"):
+        laptop.web_server(url).execute("{ version }")
+
+
+def test_a_busy_web_server_may_take_longer_than_the_client_usually_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    timeouts: list[float] = []
+
+    def send(
+        _: DirectTransport, document: str, variables: Mapping[str, Any], timeout: float
+    ) -> object:
+        del document, variables
+        timeouts.append(timeout)
+        return {"data": {}}
+
+    monkeypatch.setattr(DirectTransport, "send", send)
+    client = laptop.web_server("http://127.0.0.1:3000")
+    client.execute("{ version }")
+    client.execute("{ version }", timeout=240.0)
+    assert timeouts == [laptop.ANSWER_SECONDS, 240.0]

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from rich.console import Console
 from rich.text import Text
 
+from bulkhead.webserver_api import runs
 from bulkhead_demo import flow, observed
 from bulkhead_demo.flow import FlowError, Watch
 from bulkhead_demo.observed import Check, Event, Figures, Snapshot
@@ -62,21 +63,22 @@ def run_bad_day(watch: Watch, drop: Drop, *, with_limits: bool) -> Outcome:
         FlowError: the demo has not run yet, a run failed, or an asset is not materialized in time.
         WebServerError: the web server does not respond, or rejects a run.
     """
-    server = watch.server
-    flow.start_automation(server, watch.screen)
-    first = observed.snapshot(server, 0.0)
+    client = watch.client
+    flow.start_automation(client, watch.screen)
+    first = observed.snapshot(client, 0.0)
     if first.assets.get(FILES) is None or first.assets[FILES].materialized is None:
         raise FlowError(
             f"Asset {FILES} was never materialized. Run `make demo` or `make demo-cluster` first."
         )
     first = _wait_for_earlier_runs(watch, first)
-    before = observed.figures(server)
+    before = observed.figures(client)
     earlier = [run for run in first.runs if FILES in run.assets]
     since = _newest(first)
     watch.screen.print(drop(len(earlier)))
     model_run: str | None = None
     if with_limits:
-        model_run = server.launch(
+        model_run = runs.launch(
+            client,
             MODEL_LOCATION,
             EVERYTHING,
             assets=[MODEL],
@@ -85,10 +87,10 @@ def run_bad_day(watch: Watch, drop: Drop, *, with_limits: bool) -> Outcome:
         )
     # The sensor creates its run some time after the file was added.
     snapshot = flow.follow(watch, since + AFTER, lambda snapshot: _missing(snapshot, since))
-    after = observed.figures(server)
+    after = observed.figures(client)
     messages, unexpected = _result_of_check(after)
     if model_run:
-        grown = _growth(observed.events(server, model_run))
+        grown = _growth(observed.events(client, model_run))
         messages += grown
         if not grown:
             unexpected.append(f"Step {MODEL} had enough memory; it was expected to grow.")
@@ -135,7 +137,7 @@ def _wait_for_earlier_runs(watch: Watch, first: Snapshot) -> Snapshot:
         return first
     watch.screen.print("What began before is still under way; the bad day starts after it.")
     flow.follow(watch, min(under_way, default=_newest(first) + AFTER), late)
-    return observed.snapshot(watch.server, 0.0)
+    return observed.snapshot(watch.client, 0.0)
 
 
 def _newest(snapshot: Snapshot) -> float:

@@ -82,14 +82,14 @@ def bad_day_command(kubeconfig: Path | None, *, on_laptop: bool) -> None:
     """
     progress = Progress(LOGS)
     if on_laptop:
-        server, drop, timeouts = laptop.running_demo(), laptop.drop_file, Timeouts()
-        url = server.url
+        url = laptop.running_demo()
+        client, drop, timeouts = laptop.web_server(url), laptop.drop_file, Timeouts()
     else:
         target = up.prepare(progress, kubeconfig)
-        server, drop = target.web_server(), partial(cluster.drop_file, target)
+        client, drop = target.web_server(), partial(cluster.drop_file, target)
         timeouts, url = cluster.TIMEOUTS, cluster.url(target)
     with Screen(progress.console) as screen:
-        watch = Watch(server, screen, timeouts, url=url)
+        watch = Watch(client, screen, timeouts, url=url)
         outcome = bad_day.run_bad_day(watch, drop, with_limits=not on_laptop)
     bad_day.show(progress.console, outcome)
     sys.exit(1 if outcome.unexpected else 0)

@@ -35,15 +35,15 @@ def run_demo(progress: Progress, kubeconfig: Path | None) -> None:
     references = up.build_images(progress, target, also=GROCER)
     had_data = _has_data(target)
     install(progress, target, references)
-    server = target.web_server()
+    client = target.web_server()
     with progress.step("Wait for the code locations to load"):
-        flow.wait_until_loaded(server, LOCATIONS, TIMEOUTS)
+        flow.wait_until_loaded(client, LOCATIONS, TIMEOUTS)
     with Screen(progress.console) as screen:
-        watch = Watch(server, screen, TIMEOUTS, url=url(target))
+        watch = Watch(client, screen, TIMEOUTS, url=url(target))
         if not had_data:
             flow.delete_history(watch, LOCATIONS)
         flow.run_flow(watch)
-    figures.show(progress.console, observed.figures(server))
+    figures.show(progress.console, observed.figures(client))
     up.print_address(progress, target)
 
 

@@ -5,10 +5,14 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bulkhead.webserver_api import runs, workspace
+from bulkhead.webserver_api.client import GraphQLClient
+from bulkhead.webserver_api.errors import WebServerError
+from bulkhead.webserver_api.workspace import LoadStatus
 from bulkhead_demo import observed
 from bulkhead_demo.observed import Asset, Run, Snapshot
 from bulkhead_demo.screen import Screen
-from bulkhead_kind.webserver import WebServer, WebServerError
+from bulkhead_kind import webserver
 
 OPEN = ("ingestion", "open_the_shop")
 LOAD = ("ingestion", "load_orders")
@@ -53,7 +57,7 @@ class Watch:
     """How the flow is followed.
 
     Attributes:
-        server: the web server to query.
+        client: sends queries to the web server.
         screen: shows the runs.
         timeouts: how long to wait.
         check: called at each query; raises when the flow cannot continue.
@@ -61,7 +65,7 @@ class Watch:
         url: address of the Dagster UI, for links; empty: links are paths.
     """
 
-    server: WebServer
+    client: GraphQLClient
     screen: Screen
     timeouts: Timeouts = Timeouts()
     check: Callable[[], None] = _no_check
@@ -74,7 +78,7 @@ class Watch:
 
 
 def wait_until_loaded(
-    server: WebServer,
+    client: GraphQLClient,
     locations: Collection[str],
     timeouts: Timeouts,
     check: Callable[[], None] = _no_check,
@@ -89,21 +93,21 @@ def wait_until_loaded(
     while True:
         check()
         try:
-            states = server.locations()
+            statuses = workspace.load_statuses(client)
         except WebServerError as error:
             # The web server is not up yet.
-            states, detail = {}, str(error)
+            statuses, detail = dict[str, LoadStatus](), str(error)
         else:
-            detail = "; ".join(f"{name}: {states.get(name, 'missing')}" for name in locations)
+            detail = "; ".join(f"{name}: {_state(statuses.get(name))}" for name in locations)
         errors = {
-            name: text
-            for name, text in states.items()
-            if name in locations and text not in {"loaded", "loading"}
+            name: status.error
+            for name, status in statuses.items()
+            if name in locations and status.error is not None
         }
         is_late = time.monotonic() > deadline
         if errors and (is_late or not all(UNREACHABLE in text for text in errors.values())):
             raise FlowError("\n".join(_load_error(*each) for each in errors.items()))
-        if all(states.get(name) == "loaded" for name in locations):
+        if all(name in statuses and statuses[name].is_loaded for name in locations):
             return
         if is_late:
             raise FlowError(
@@ -122,17 +126,17 @@ def run_flow(watch: Watch) -> Snapshot:
         FlowError: a run failed, or an asset is not materialized in time.
         WebServerError: the web server does not respond, or rejects a job.
     """
-    server = watch.server
-    start_automation(server, watch.screen)
-    location, job = OPEN
-    assets = observed.snapshot(server, time.time()).assets
+    client = watch.client
+    start_automation(client, watch.screen)
+    _, job = OPEN
+    assets = observed.snapshot(client, time.time()).assets
     opened: float | None = None
     if _missing_of(assets, job):
-        opened = observed.created(server, server.launch(location, job, config=watch.config))
+        opened = _launch(watch, OPEN)
         follow(watch, opened, lambda snapshot: _missing_of(snapshot.assets, job))
     else:
         watch.screen.print("The shop is already open; loading new orders.")
-    loaded = observed.created(server, server.launch(*LOAD, config=watch.config))
+    loaded = _launch(watch, LOAD)
     return follow(watch, opened or loaded, lambda snapshot: behind(snapshot, ORDERS, loaded))
 
 
@@ -156,7 +160,7 @@ def follow(watch: Watch, since: float, missing: Callable[[Snapshot], list[str]])
     while True:
         watch.check()
         # A little earlier: the filter excludes the time itself.
-        snapshot = observed.snapshot(watch.server, since - 0.001)
+        snapshot = observed.snapshot(watch.client, since - 0.001)
         watch.screen.show(snapshot)
         for run in snapshot.runs:
             if run.has_failed:
@@ -172,19 +176,19 @@ def follow(watch: Watch, since: float, missing: Callable[[Snapshot], list[str]])
         if in_progress and still > watch.timeouts.run:
             raise FlowError(_stuck(watch, in_progress, still))
         if not in_progress and still > watch.timeouts.idle:
-            raise FlowError(_no_progress(watch.server, snapshot, late, still))
+            raise FlowError(_no_progress(watch.client, snapshot, late, still))
         time.sleep(watch.timeouts.poll)
 
 
-def start_automation(server: WebServer, screen: Screen) -> None:
+def start_automation(client: GraphQLClient, screen: Screen) -> None:
     """Start the sensors that evaluate automation conditions, if they are stopped.
 
     Raises:
         FlowError: one cannot be started.
     """
-    for sensor in observed.sensors(server):
+    for sensor in observed.sensors(client):
         if sensor.is_automatic and not sensor.is_running:
-            refusal = observed.start(server, sensor)
+            refusal = observed.start(client, sensor)
             if refusal:
                 raise FlowError(
                     f"Sensor {sensor.name} of code location {sensor.location} is stopped and "
@@ -199,11 +203,11 @@ def delete_history(watch: Watch, locations: Collection[str]) -> None:
     Raises:
         FlowError: it cannot be deleted.
     """
-    assets = observed.snapshot(watch.server, time.time()).assets.values()
+    assets = observed.snapshot(watch.client, time.time()).assets.values()
     known = sorted(each.name for each in assets if each.location in locations and each.materialized)
     if not known:
         return
-    refusal = observed.delete_history(watch.server, known)
+    refusal = observed.delete_history(watch.client, known)
     if refusal:
         raise FlowError(
             f"The data of {', '.join(known)} are deleted, but their history cannot be deleted: "
@@ -247,6 +251,12 @@ def followers_of(name: str, snapshot: Snapshot) -> set[str]:
     return found - {name}
 
 
+def _launch(watch: Watch, which: tuple[str, str]) -> float:
+    """Launch a job of a code location; returns the run's creation time, in seconds since 1970."""
+    run_id = runs.launch(watch.client, *which, config=watch.config)
+    return observed.created(watch.client, run_id)
+
+
 def _missing_of(assets: Mapping[str, Asset], job: str) -> list[str]:
     """Return the assets of a job that were never materialized; sorted."""
     return sorted(
@@ -258,6 +268,10 @@ def _times(assets: Collection[Asset]) -> list[tuple[str, float | None]]:
     return [(asset.name, asset.materialized) for asset in assets]
 
 
+def _state(status: LoadStatus | None) -> str:
+    return webserver.state(status) if status else "missing"
+
+
 def _load_error(location: str, text: str) -> str:
     lines = text.strip().splitlines()[:LOAD_ERROR_LINES]
     shown = "\n".join(f"    {line}" for line in lines)
@@ -267,7 +281,7 @@ def _load_error(location: str, text: str) -> str:
 def _failed(watch: Watch, run: Run) -> str:
     if run.status == "CANCELED":
         return f"A run of {run.location} was canceled: {run.job}, {watch.link(run)}"
-    failure = observed.failure(watch.server, run.id)
+    failure = observed.failure(watch.client, run.id)
     at = f" at step {failure.step}" if failure.step else ""
     shown = "\n".join(f"    {line}" for line in failure.lines)
     return f"A run of {run.location} failed{at}:\n{shown}\nSee {watch.link(run)}"
@@ -281,7 +295,7 @@ def _stuck(watch: Watch, runs: Collection[Run], seconds: float) -> str:
 
 
 def _no_progress(
-    server: WebServer, snapshot: Snapshot, late: Collection[str], seconds: float
+    client: GraphQLClient, snapshot: Snapshot, late: Collection[str], seconds: float
 ) -> str:
     lines = [f"Nothing has changed for {seconds:.0f} s, and no run is in progress."]
     never = [name for name in late if snapshot.assets[name].materialized is None]
@@ -290,7 +304,7 @@ def _no_progress(
         lines.append(f"Never materialized: {', '.join(never)}.")
     if old:
         lines.append(f"Older than an upstream asset: {', '.join(old)}.")
-    sensors = [sensor for sensor in observed.sensors(server) if sensor.is_automatic]
+    sensors = [sensor for sensor in observed.sensors(client) if sensor.is_automatic]
     for location in sorted({snapshot.assets[name].location for name in late}):
         here = [sensor for sensor in sensors if sensor.location == location]
         states = ", ".join(

@@ -11,23 +11,22 @@ import socket
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import ProxyHandler, build_opener
 
 import yaml
 
+from bulkhead.webserver_api.client import GraphQLClient
+from bulkhead.webserver_api.transports import DirectTransport
 from bulkhead_demo import bad_day, environments, figures, flow, observed
 from bulkhead_demo.flow import Timeouts, Watch
 from bulkhead_demo.paths import GROCER, LAPTOP, LOCATIONS
 from bulkhead_demo.processes import Processes
 from bulkhead_demo.screen import Screen
-from bulkhead_kind import process, webserver
+from bulkhead_kind import process
 from bulkhead_kind.paths import REPOSITORY
 from bulkhead_kind.progress import Progress
-from bulkhead_kind.webserver import WebServer, WebServerError
 
 HOST = "127.0.0.1"
 USUAL_PORT = 3000
@@ -66,31 +65,16 @@ class LaptopError(Exception):
     """The demo cannot start; `str()` says why and what to do."""
 
 
-@dataclass(frozen=True)
-class LocalWebServer(WebServer):
-    """A web server on this machine."""
+class _LocalTransport(DirectTransport):
+    """Waits longer for an answer: code locations that load leave the web server little CPU."""
 
-    url: str
+    def send(self, document: str, variables: Mapping[str, Any], timeout: float) -> object:
+        return super().send(document, variables, max(timeout, ANSWER_SECONDS))
 
-    def query(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the `data` of the answer to a GraphQL document.
 
-        Raises:
-            WebServerError: the web server cannot be reached, or rejects the document.
-        """
-        body = json.dumps({"query": document, "variables": variables or {}}).encode()
-        request = Request(  # noqa: S310 - the address is ours
-            f"{self.url}/graphql", body, {"Content-Type": "application/json"}
-        )
-        try:
-            return webserver.data(_get(request))
-        except HTTPError as error:
-            answer = error.read().decode(errors="replace")[:600]
-            raise WebServerError(
-                f"{self.url} responded with code {error.code}: {answer}"
-            ) from error
-        except OSError as error:
-            raise WebServerError(f"{self.url} did not answer: {error}") from error
+def web_server(url: str) -> GraphQLClient:
+    """Return the client of a web server on this machine; `url` is the address of its UI."""
+    return GraphQLClient(_LocalTransport(f"{url}/graphql"))
 
 
 def run_demo(progress: Progress, *, fresh: bool, stay: bool) -> None:
@@ -112,14 +96,15 @@ def run_demo(progress: Progress, *, fresh: bool, stay: bool) -> None:
             for kept in ("home", "data"):
                 shutil.rmtree(LAPTOP / kept, ignore_errors=True)
         pythons = _environments(progress)
-        server = _start(progress, processes, pythons)
-        address.write_text(json.dumps({"url": server.url}))
-        progress.print(f"Dagster UI: [bold]{server.url}[/]")
+        url = _start(progress, processes, pythons)
+        client = web_server(url)
+        address.write_text(json.dumps({"url": url}))
+        progress.print(f"Dagster UI: [bold]{url}[/]")
         with Screen(progress.console) as screen:
-            watch = Watch(server, screen, check=processes.check, config=ONE_PROCESS, url=server.url)
+            watch = Watch(client, screen, check=processes.check, config=ONE_PROCESS, url=url)
             flow.run_flow(watch)
-        figures.show(progress.console, observed.figures(server))
-        progress.print(f"\nSee the assets in the Dagster UI: [bold]{server.url}/asset-groups[/]")
+        figures.show(progress.console, observed.figures(client))
+        progress.print(f"\nSee the assets in the Dagster UI: [bold]{url}/asset-groups[/]")
         if stay:
             progress.print(
                 "The Dagster UI runs until Ctrl-C. "
@@ -130,8 +115,8 @@ def run_demo(progress: Progress, *, fresh: bool, stay: bool) -> None:
                 time.sleep(1)
 
 
-def running_demo() -> LocalWebServer:
-    """Return the web server of the running demo; raises LaptopError if there is none."""
+def running_demo() -> str:
+    """Return the address of the running demo's UI; raises LaptopError if there is none."""
     if ADDRESS.exists():
         with ADDRESS.open() as held:
             try:
@@ -139,7 +124,7 @@ def running_demo() -> LocalWebServer:
             except BlockingIOError:
                 content = held.read()
                 if content:
-                    return LocalWebServer(json.loads(content)["url"])
+                    return json.loads(content)["url"]
                 raise LaptopError(
                     "The demo is still starting. Wait until it prints the address of its UI."
                 ) from None
@@ -202,8 +187,12 @@ def _environments(progress: Progress) -> dict[str, Path]:
     return pythons
 
 
-def _start(progress: Progress, processes: Processes, pythons: Mapping[str, Path]) -> LocalWebServer:
-    """Start the campaign service and Dagster; wait until the code locations are loaded."""
+def _start(progress: Progress, processes: Processes, pythons: Mapping[str, Path]) -> str:
+    """Start the campaign service and Dagster; wait until the code locations are loaded.
+
+    Returns:
+        The address of the Dagster UI.
+    """
     home = LAPTOP / "home"
     for folder in (home, LAPTOP / "data"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -233,10 +222,10 @@ def _start(progress: Progress, processes: Processes, pythons: Mapping[str, Path]
             env=environment,
             cwd=LAPTOP,
         )
-        server = LocalWebServer(f"http://{HOST}:{port}")
-        flow.wait_until_loaded(server, LOCATIONS, Timeouts(), processes.check)
+        url = f"http://{HOST}:{port}"
+        flow.wait_until_loaded(web_server(url), LOCATIONS, Timeouts(), processes.check)
         _wait_for(f"{campaigns}/healthz", processes)
-    return server
+    return url
 
 
 def _wait_for(url: str, processes: Processes) -> None:
@@ -244,7 +233,7 @@ def _wait_for(url: str, processes: Processes) -> None:
     while True:
         processes.check()
         try:
-            _get(Request(url))  # noqa: S310 - the address is ours
+            _get(url)
         except OSError as error:
             if time.monotonic() > deadline:
                 raise LaptopError(
@@ -256,10 +245,9 @@ def _wait_for(url: str, processes: Processes) -> None:
             return
 
 
-def _get(request: Request) -> str:
+def _get(url: str) -> None:
     """Request from a program on this machine, without a proxy; raises OSError if it fails."""
-    with build_opener(ProxyHandler({})).open(request, timeout=ANSWER_SECONDS) as answer:
-        return answer.read().decode()
+    build_opener(ProxyHandler({})).open(url, timeout=ANSWER_SECONDS).close()
 
 
 def free_port(wanted: int = 0) -> int:
@@ -289,7 +277,7 @@ def only_demo() -> Generator[Path, None, None]:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise LaptopError(
-                f"The demo already runs, at {running_demo().url}. Stop it with Ctrl-C first."
+                f"The demo already runs, at {running_demo()}. Stop it with Ctrl-C first."
             ) from error
         # The address of an earlier demo is no longer valid.
         held.truncate(0)

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bulkhead.webserver_api import runs
+from bulkhead.webserver_api.client import GraphQLClient
 from bulkhead_demo.paths import LOCATIONS
-from bulkhead_kind.webserver import FINISHED, WebServer
 
 ENTRY = """
 fragment entry on MetadataEntry {
@@ -80,19 +81,10 @@ mutation DeleteHistory($assets: [PartitionsByAssetSelector!]!) {
   wipeAssets(assetPartitionRanges: $assets) { __typename ... on Error { message } }
 }"""
 
-EVENTS = """
-query Events($id: ID!, $cursor: String) {
-  logsForRun(runId: $id, afterCursor: $cursor, limit: 1000) { ... on EventConnection {
-    cursor
-    hasMore
-    events {
-      __typename
-      ... on MessageEvent { message timestamp stepKey }
-      ... on ErrorEvent { error { message causes { message } } }
-      ... on AssetCheckEvaluationEvent { evaluation { checkName success description } }
-    }
-  } }
-}"""
+EVENT_FIELDS = """
+... on MessageEvent { message timestamp stepKey }
+... on ErrorEvent { error { message causes { message } } }
+... on AssetCheckEvaluationEvent { evaluation { checkName success description } }"""
 
 AUTOMATION = frozenset({"AUTOMATION", "AUTO_MATERIALIZE"})
 """Sensor types that evaluate automation conditions."""
@@ -118,7 +110,7 @@ class Run:
     @property
     def is_over(self) -> bool:
         """Whether it has ended."""
-        return self.status in FINISHED
+        return self.status in runs.ENDED
 
     @property
     def has_failed(self) -> bool:
@@ -195,24 +187,24 @@ class Event:
     error: tuple[str, ...] = ()
 
 
-def snapshot(server: WebServer, since: float) -> Snapshot:
+def snapshot(client: GraphQLClient, since: float) -> Snapshot:
     """Return the runs created after a time, in seconds since 1970, and all assets."""
-    answer = server.query(SNAPSHOT, {"since": since})
+    answer = client.execute(SNAPSHOT, {"since": since})
     nodes = filter(_is_ours, answer["assetNodes"])
     assets = _in_order({asset.name: asset for asset in map(_asset, nodes)})
-    runs = [_run(run, assets.values()) for run in answer["runsOrError"]["results"]]
-    ours = [run for run in runs if run.location in LOCATIONS]
+    all_runs = [_run(run, assets.values()) for run in answer["runsOrError"]["results"]]
+    ours = [run for run in all_runs if run.location in LOCATIONS]
     return Snapshot(tuple(sorted(ours, key=lambda run: run.created)), assets)
 
 
-def created(server: WebServer, run_id: str) -> float:
+def created(client: GraphQLClient, run_id: str) -> float:
     """Return a run's creation time as Dagster recorded it, in seconds since 1970."""
-    return server.query(CREATED, {"id": run_id})["runOrError"]["creationTime"]
+    return client.execute(CREATED, {"id": run_id})["runOrError"]["creationTime"]
 
 
-def figures(server: WebServer) -> Figures:
+def figures(client: GraphQLClient) -> Figures:
     """Return the metadata of each asset's last materialization, and the results of checks."""
-    answer = server.query(FIGURES)
+    answer = client.execute(FIGURES)
     nodes = {_name(node["assetKey"]): node for node in filter(_is_ours, answer["assetNodes"])}
     return Figures(
         {
@@ -229,9 +221,9 @@ def figures(server: WebServer) -> Figures:
     )
 
 
-def sensors(server: WebServer) -> list[Sensor]:
+def sensors(client: GraphQLClient) -> list[Sensor]:
     """Return all sensors of the loaded code locations."""
-    entries: list[dict[str, Any]] = server.query(SENSORS)["workspaceOrError"]["locationEntries"]
+    entries: list[dict[str, Any]] = client.execute(SENSORS)["workspaceOrError"]["locationEntries"]
     return [
         Sensor(
             sensor["name"],
@@ -246,38 +238,32 @@ def sensors(server: WebServer) -> list[Sensor]:
     ]
 
 
-def start(server: WebServer, sensor: Sensor) -> str | None:
+def start(client: GraphQLClient, sensor: Sensor) -> str | None:
     """Start a sensor; returns the reason if the web server rejects it, else None."""
     selector = {
         "repositoryLocationName": sensor.location,
         "repositoryName": "__repository__",
         "sensorName": sensor.name,
     }
-    answer = server.query(START_SENSOR, {"sensor": selector})["startSensor"]
+    answer = client.execute(START_SENSOR, {"sensor": selector})["startSensor"]
     return _refusal(answer, "Sensor")
 
 
-def delete_history(server: WebServer, assets: Iterable[str]) -> str | None:
+def delete_history(client: GraphQLClient, assets: Iterable[str]) -> str | None:
     """Delete the history of assets; returns the reason if it is rejected, else None."""
     keys = [{"assetKey": {"path": [name]}} for name in assets]
-    answer = server.query(DELETE_HISTORY, {"assets": keys})["wipeAssets"]
+    answer = client.execute(DELETE_HISTORY, {"assets": keys})["wipeAssets"]
     return _refusal(answer, "AssetWipeSuccess")
 
 
-def events(server: WebServer, run_id: str) -> list[Event]:
+def events(client: GraphQLClient, run_id: str) -> list[Event]:
     """Return all events of a run so far."""
-    found: list[Event] = []
-    cursor, more = None, True
-    while more:
-        page = server.query(EVENTS, {"id": run_id, "cursor": cursor})["logsForRun"]
-        found += [_event(event) for event in page["events"]]
-        cursor, more = page["cursor"], page["hasMore"]
-    return found
+    return [_event(event) for event in runs.events(client, run_id, EVENT_FIELDS)]
 
 
-def failure(server: WebServer, run_id: str, most_lines: int = 12) -> Failure:
+def failure(client: GraphQLClient, run_id: str, most_lines: int = 12) -> Failure:
     """Return the error of a run's first failed step, else of the run."""
-    logged = events(server, run_id)
+    logged = events(client, run_id)
     for kind in ("ExecutionStepFailureEvent", "RunFailureEvent"):
         for event in logged:
             if event.kind == kind:

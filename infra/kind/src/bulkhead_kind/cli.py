@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bulkhead.webserver_api.errors import WebServerError
 from bulkhead_kind import cluster, debian, engine, host, installation, registry, tools, up
 from bulkhead_kind import images as built
 from bulkhead_kind.cluster import ClusterError
@@ -15,7 +16,7 @@ from bulkhead_kind.process import CommandError
 from bulkhead_kind.progress import Progress, StepError
 from bulkhead_kind.tools import ToolError
 from bulkhead_kind.up import UpError
-from bulkhead_kind.webserver import WebServerError
+from bulkhead_kind.webserver import TimedOutError
 
 KUBECONFIG_OPTION = click.option(
     "--kubeconfig",
@@ -31,10 +32,11 @@ class Commands(click.Group):
         ClusterError,
         CommandError,
         EngineError,
-        WebServerError,
         StepError,
+        TimedOutError,
         ToolError,
         UpError,
+        WebServerError,
     )
 
     def invoke(self, ctx: click.Context) -> object:

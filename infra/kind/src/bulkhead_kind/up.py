@@ -11,6 +11,8 @@ from typing import Any
 
 from rich.table import Table
 
+from bulkhead.webserver_api import runs, workspace
+from bulkhead.webserver_api.client import GraphQLClient
 from bulkhead_kind import (
     base_image,
     cluster,
@@ -20,12 +22,13 @@ from bulkhead_kind import (
     node_image,
     registry,
     tools,
+    webserver,
 )
 from bulkhead_kind.engine import Engine
 from bulkhead_kind.installation import Cluster
 from bulkhead_kind.paths import BUILD, KUBECONFIG
 from bulkhead_kind.progress import Progress
-from bulkhead_kind.webserver import ClusterWebServer, RunResult, WebServerError
+from bulkhead_kind.webserver import RunResult, TimedOutError
 
 CONTEXT_VARIABLE = "BULKHEAD_CONTEXT"
 REGISTRY_VARIABLE = "BULKHEAD_REGISTRY"
@@ -54,9 +57,9 @@ class Target:
     registry: str
     ours: bool
 
-    def web_server(self) -> ClusterWebServer:
+    def web_server(self) -> GraphQLClient:
         """Return the client of the platform's web server."""
-        return ClusterWebServer(
+        return webserver.client(
             self.cluster.kubectl_command(), installation.PLATFORM, installation.PLATFORM
         )
 
@@ -122,9 +125,14 @@ def install(progress: Progress, target: Target, references: dict[str, str]) -> N
 def run_first_job(progress: Progress, target: Target, references: dict[str, str]) -> bool:
     """Run the first job, unless it succeeded with these images before; print its steps.
 
-    Returns whether the run succeeded. Raises WebServerError when it cannot be launched or followed.
+    Returns:
+        Whether the run succeeded.
+
+    Raises:
+        TimedOutError: the code location is not loaded, or the run did not end in time.
+        WebServerError: the web server does not respond, or rejects the job.
     """
-    server = target.web_server()
+    client = target.web_server()
     made_with = {**references, "cluster": _identity(target)}
     known: dict[str, Any] = json.loads(FIRST_RUN.read_text()) if FIRST_RUN.exists() else {}
     if known.get("made_with") == made_with:
@@ -134,8 +142,9 @@ def run_first_job(progress: Progress, target: Target, references: dict[str, str]
         return True
     location, job = FIRST_JOB
     with progress.step(f"Run job {job} of code location {location}"):
-        _await_location(server, location)
-        result = server.finished(server.launch(location, job), timeout=RUN_SECONDS)
+        _await_location(client, location)
+        run_id = runs.launch(client, location, job)
+        result = webserver.finished(client, run_id, timeout=RUN_SECONDS)
     _print_run(progress, job, result)
     succeeded = result.status == "SUCCESS"
     if succeeded:
@@ -211,14 +220,15 @@ def _identity(target: Target) -> str:
     )
 
 
-def _await_location(server: ClusterWebServer, location: str) -> None:
+def _await_location(client: GraphQLClient, location: str) -> None:
     deadline = time.monotonic() + LOAD_SECONDS
     while True:
-        state = server.locations().get(location, "not in the workspace")
-        if state == "loaded":
+        status = workspace.load_statuses(client).get(location)
+        if status and status.is_loaded:
             return
         if time.monotonic() > deadline:
-            raise WebServerError(
+            state = webserver.state(status) if status else "not in the workspace"
+            raise TimedOutError(
                 f"Code location {location} is not loaded after {LOAD_SECONDS:.0f} s: {state}"
             )
         time.sleep(1)

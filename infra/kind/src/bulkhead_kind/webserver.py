@@ -1,8 +1,7 @@
-"""A client of Dagster's web server; the platform's is reached through the Kubernetes API.
+"""Requests to the platform's web server, which is reached with kubectl.
 
 `kubectl --raw` uses the API server's service proxy. It works on any cluster that kubectl reaches,
-and needs no port of this machine. `kubectl create --raw` sends no content type, so the web server
-reads the query from the URL.
+and needs no port of this machine.
 """
 
 from __future__ import annotations
@@ -10,47 +9,38 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlencode
+
+from bulkhead.kube.api import KubernetesApiError
+from bulkhead.webserver_api import runs
+from bulkhead.webserver_api.client import GraphQLClient
+from bulkhead.webserver_api.transports import ProxyTransport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-LAUNCH = """
-mutation Launch($params: ExecutionParams!) {
-  launchRun(executionParams: $params) {
+    from bulkhead.webserver_api.workspace import LoadStatus
+
+RUN = """query Run($id: ID!) {
+  run: runOrError(runId: $id) {
     __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on RunConfigValidationInvalid { errors { message } }
-    ... on Error { message }
-  }
-}"""
-
-LOCATIONS = """
-{ workspaceOrError { ... on Workspace { locationEntries {
-  name
-  locationOrLoadError { __typename ... on PythonError { message } }
-} } } }"""
-
-RUN = """
-query Run($id: ID!) {
-  runOrError(runId: $id) {
     ... on Run {
       status
       startTime
       endTime
       stepStats { stepKey status startTime endTime }
     }
+    ... on Error { message }
   }
 }"""
 
-FINISHED = frozenset({"SUCCESS", "FAILURE", "CANCELED"})
+_SHOWN_CHARACTERS = 200  # of output that is not JSON
 
 
-class WebServerError(RuntimeError):
-    """A request to the web server failed; the message has its answer."""
+class TimedOutError(Exception):
+    """A run or a code location was not ready in time; `str()` has its state."""
 
 
 @dataclass(frozen=True)
@@ -72,137 +62,93 @@ class RunResult:
     steps: tuple[StepResult, ...]
 
 
-class WebServer(ABC):
-    """Dagster's web server, which serves the Dagster UI and GraphQL."""
-
-    @abstractmethod
-    def query(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the `data` of the answer to a GraphQL document.
-
-        Raises:
-            WebServerError: the web server cannot be reached, or rejects the document.
-        """
-
-    def locations(self) -> dict[str, str]:
-        """Return each code location's state: `loaded`, `loading`, or its load error."""
-        entries = self.query(LOCATIONS)["workspaceOrError"]["locationEntries"]
-        return {entry["name"]: _state(entry["locationOrLoadError"]) for entry in entries}
-
-    def launch(
-        self,
-        location: str,
-        job: str,
-        *,
-        assets: Sequence[str] = (),
-        config: Mapping[str, Any] | None = None,
-        tags: Mapping[str, str] | None = None,
-    ) -> str:
-        """Launch a job, or some assets of it; returns the run's id.
-
-        Args:
-            location: name of the code location.
-            job: name of a job in it.
-            assets: names of the assets to materialize; empty: all assets of the job.
-            config: configuration of the run; None: the default.
-            tags: tags of the run.
-
-        Raises:
-            WebServerError: the job is unknown, or its configuration is not valid.
-        """
-        selector = {
-            "repositoryLocationName": location,
-            "repositoryName": "__repository__",
-            "jobName": job,
-            **({"assetSelection": [{"path": [name]} for name in assets]} if assets else {}),
-        }
-        run_tags = [{"key": key, "value": value} for key, value in (tags or {}).items()]
-        params = {
-            "selector": selector,
-            "runConfigData": config or {},
-            "executionMetadata": {"tags": run_tags},
-        }
-        answer = self.query(LAUNCH, {"params": params})["launchRun"]
-        if answer["__typename"] != "LaunchRunSuccess":
-            reason = answer.get("message", answer["__typename"])
-            reason = "; ".join(error["message"] for error in answer.get("errors", [])) or reason
-            raise WebServerError(
-                f"Job {job} of code location {location} was not launched: {reason}"
-            )
-        return answer["run"]["runId"]
-
-    def finished(self, run_id: str, *, timeout: float) -> RunResult:
-        """Wait until the run has ended.
-
-        Args:
-            run_id: what `launch` returned.
-            timeout: in seconds.
-
-        Raises:
-            WebServerError: the run did not end in time; the message has its status.
-        """
-        deadline = time.monotonic() + timeout
-        while True:
-            run = self.query(RUN, {"id": run_id})["runOrError"]
-            if run.get("status") in FINISHED:
-                return _result(run_id, run)
-            if time.monotonic() > deadline:
-                raise WebServerError(
-                    f"Run {run_id} is {run.get('status')} after {timeout:.0f} s. "
-                    f"See /runs/{run_id} in the Dagster UI."
-                )
-            time.sleep(1)
-
-
 @dataclass(frozen=True)
-class ClusterWebServer(WebServer):
-    """The web server of a release on a cluster, reached through kubectl."""
+class Kubectl:
+    """The API server, as `bulkhead.webserver_api.transports` uses it: with `kubectl --raw`.
 
-    kubectl: Sequence[str]
-    namespace: str = "bulkhead"
-    release: str = "bulkhead"
+    Attributes:
+        command: kubectl with the options that select the cluster.
+    """
 
-    def query(self, document: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Return the `data` of the answer to a GraphQL document.
+    command: Sequence[str]
 
-        Queries are sent with GET. For a request with a body, the API server's proxy can cut the
-        answer off (https://github.com/golang/go/issues/40747).
+    def get(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+        """Return the JSON at a path; raises KubernetesApiError with kubectl's message."""
+        return self._run("get", "--raw", f"{path}?{urlencode(query)}")
+
+    def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Post a GraphQL document, and return the JSON of the answer.
+
+        `kubectl create --raw` sends no content type. Therefore the web server reads the document
+        from the URL.
+
+        Args:
+            path: of the GraphQL endpoint.
+            body: `query` and `variables`.
 
         Raises:
-            WebServerError: the web server cannot be reached, or rejects the document.
+            KubernetesApiError: kubectl failed; it has kubectl's message.
         """
-        path = (
-            f"/api/v1/namespaces/{self.namespace}/services/"
-            f"{self.release}-webserver:http/proxy/graphql"
-        )
-        parameters = urlencode({"query": document, "variables": json.dumps(variables or {})})
-        changes = document.lstrip().startswith("mutation")
-        how = ["create", "-f", "-"] if changes else ["get"]
+        parameters = {"query": body["query"], "variables": json.dumps(body["variables"])}
+        return self._run("create", "-f", "-", "--raw", f"{path}?{urlencode(parameters)}")
+
+    def _run(self, *arguments: str) -> dict[str, Any]:
         done = subprocess.run(
-            [*self.kubectl, *how, "--raw", f"{path}?{parameters}"],
-            input="{}",
-            capture_output=True,
-            text=True,
-            check=False,
+            [*self.command, *arguments], input="{}", capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
-            raise WebServerError(f"The web server did not answer at {path}: {done.stderr.strip()}")
-        return data(done.stdout)
+            raise KubernetesApiError(done.stderr.strip())
+        try:
+            answer = json.loads(done.stdout)
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            shown = done.stdout[:_SHOWN_CHARACTERS]
+            raise KubernetesApiError(f"kubectl did not print a JSON object: {shown!r}")
+        return cast("dict[str, Any]", answer)
 
 
-def data(text: str) -> dict[str, Any]:
-    """Return the data of a web server's answer; raises WebServerError when it holds errors."""
-    answer = json.loads(text)
-    if answer.get("errors"):
-        raise WebServerError(f"The web server rejected the query: {answer['errors'][0]['message']}")
-    return answer["data"]
+def client(kubectl: Sequence[str], release: str, namespace: str) -> GraphQLClient:
+    """Return the client of a release's web server.
+
+    Args:
+        kubectl: the command, with the options that select the cluster.
+        release: name of the platform's release.
+        namespace: of the release.
+    """
+    return GraphQLClient(ProxyTransport(Kubectl(kubectl), release, namespace))
 
 
-def _state(entry: dict[str, Any] | None) -> str:
-    if entry is None:
-        return "loading"
-    if entry["__typename"] == "PythonError":
-        return str(entry["message"])
-    return "loaded"
+def state(status: LoadStatus) -> str:
+    """Return a code location's state: `loaded`, `loading`, or its load error."""
+    if status.error is not None:
+        return status.error
+    return "loading" if status.is_loading else "loaded"
+
+
+def finished(client: GraphQLClient, run_id: str, *, timeout: float) -> RunResult:
+    """Wait until a run has ended.
+
+    Args:
+        client: sends queries to the web server.
+        run_id: what `runs.launch` returned.
+        timeout: in seconds.
+
+    Raises:
+        TimedOutError: the run did not end in time; the message has its status.
+        WebServerError: the web server does not respond, or does not know the run.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        run = client.member(client.execute(RUN, {"id": run_id}), "run", "Run")
+        if run["status"] in runs.ENDED:
+            return _result(run_id, run)
+        if time.monotonic() > deadline:
+            raise TimedOutError(
+                f"Run {run_id} is {run['status']} after {timeout:.0f} s. "
+                f"See /runs/{run_id} in the Dagster UI."
+            )
+        time.sleep(1)
 
 
 def _result(run_id: str, run: dict[str, Any]) -> RunResult:
