@@ -51,7 +51,7 @@ class LaptopFlow:
     process: subprocess.Popen[bytes]
     log: Path
 
-    def rows(self, statements: Iterable[str], timeout: float = 900) -> list[list[float]]:
+    def rows(self, statements: Iterable[str], timeout: float = 1200) -> list[list[float]]:
         """Wait for the end of the flow; return the first row of each SQL statement.
 
         Args:

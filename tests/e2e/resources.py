@@ -17,13 +17,19 @@ def amount(quantity: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
-def requested(op: str, *, cpu: str, memory: str) -> dict[str, Any]:
-    """Run configuration that gives an op's steps these limits, and half of them as requests."""
-    half_cpu = f"{int(amount(cpu) * 500)}m"
+def requested(op: str, *, cpu: str, memory: str, cpu_request: str | None = None) -> dict[str, Any]:
+    """Run configuration that gives an op's steps these limits.
+
+    Args:
+        op: name of the op.
+        cpu: limit in cores.
+        memory: limit.
+        cpu_request: request in cores; half of the limit by default. That of memory is always half.
+    """
     half_memory = f"{int(amount(memory) / 2**21)}Mi"
     resources = {
         "limits": {"cpu": cpu, "memory": memory},
-        "requests": {"cpu": half_cpu, "memory": half_memory},
+        "requests": {"cpu": cpu_request or f"{int(amount(cpu) * 500)}m", "memory": half_memory},
     }
     step = {"container_config": {"resources": resources}}
     return {"execution": {"config": {"per_step_k8s_config": {op: step}}}}

@@ -121,7 +121,7 @@ def played(
     remove()
 
 
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(2700)
 def test_one_load_of_orders_runs_through_three_teams_to_the_figures_of_a_laptop(
     played: str, query: Query, on_a_laptop: LaptopFlow
 ) -> None:

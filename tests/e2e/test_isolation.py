@@ -64,16 +64,17 @@ def test_a_step_that_spins_on_8_threads_gets_its_limit_and_its_neighbour_keeps_i
 ) -> None:
     """Both run on one node. In turns the spinning step spins and rests.
 
-    So other load of the machine is as likely during a turn as between two turns. Eight threads burn
-    the limit of one core on all cores of the node, and so compete with the neighbour for them.
+    So other load of the machine is as likely during a turn as between two turns. Eight threads use
+    the limit of one core on all cores of the node, and compete with the neighbour for them. The
+    neighbour requests as much CPU as its limit, so it keeps all of it.
     """
     limit = 1.0
     steady, spinner = hello.STEADY_NEIGHBOUR, hello.SPIN_CPU
-    requested = resources.requested(steady.op, cpu="500m", memory="320Mi")
+    requested = resources.requested(steady.op, cpu="500m", memory="320Mi", cpu_request="500m")
     steady_run = dagster.launch(HELLO, steady.job, steady.config(requested, seconds=600))
     neighbour = pods.step_pod(kube, HELLO_NAMESPACE, steady_run, steady.op)
 
-    requested = resources.requested(spinner.op, cpu="1", memory="320Mi")
+    requested = resources.requested(spinner.op, cpu="1", memory="320Mi", cpu_request="100m")
     step = requested["execution"]["config"]["per_step_k8s_config"][spinner.op]
     step["pod_spec_config"] = {
         "node_selector": {"kubernetes.io/hostname": neighbour.spec.node_name}
