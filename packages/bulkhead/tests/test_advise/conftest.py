@@ -32,13 +32,14 @@ from dagster_graphql.schema import create_schema
 from packages.bulkhead.tests.json_server import kubeconfig_to
 
 from bulkhead.admin import usage
-from bulkhead.kube.kubeconfig import ClusterError
+from bulkhead.kube.api import KubernetesApiError
 from bulkhead.kube.quantities import parse_bytes
 from bulkhead.steps import reports
 from bulkhead.steps.usage import Usage
 from bulkhead.steps.verdicts import Cause, Verdict
 from bulkhead.steps.worker import _report
-from bulkhead.webserver_api.proxy import WebServer
+from bulkhead.webserver_api.client import GraphQLClient
+from bulkhead.webserver_api.transports import ProxyTransport
 
 MIB = 2**20
 GRAPHQL = "/api/v1/namespaces/bulkhead/services/bulkhead-webserver:http/proxy/graphql"
@@ -108,9 +109,7 @@ class Run:
 
 
 class Installation:
-    """A release `bulkhead`; it is a `Cluster` to whoever asks."""
-
-    address = "https://cluster.example"
+    """A release `bulkhead` behind an API server, in place of a `KubernetesApi`."""
 
     def __init__(self, instance: dg.DagsterInstance, context: Any) -> None:
         self.questions: list[Mapping[str, str]] = []
@@ -132,17 +131,17 @@ class Installation:
         return Run(self._instance, run)
 
     def read(self, location: str | None = None, job: str | None = None, runs: int = 50) -> Any:
-        web_server = WebServer(self, "bulkhead", "bulkhead")
-        return usage.read(web_server, location=location, job=job, runs=runs)
+        return usage.read(self.client, location=location, job=job, most=runs)
 
-    # --- the Cluster protocol ---
+    @property
+    def client(self) -> GraphQLClient:
+        return GraphQLClient(ProxyTransport(self))
 
-    def get(
-        self, path: str, query: Mapping[str, str] | None = None, accept: str = ""
-    ) -> dict[str, Any]:
-        del accept
-        if path != GRAPHQL or query is None:
-            raise ClusterError(f"not found: {path}", 404)
+    # --- what ProxyTransport needs to read ---
+
+    def get(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+        if path != GRAPHQL:
+            raise KubernetesApiError(f"not found: {path}", 404)
         with self._lock:
             self.questions.append(query)
             result = self._schema.execute(
@@ -179,7 +178,7 @@ def kubeconfig(
     def answer(path: str, query: dict[str, str]) -> tuple[int, Any]:
         try:
             return 200, installation.get(path, query)
-        except ClusterError as error:
+        except KubernetesApiError as error:
             return error.status or 500, {"message": str(error)}
 
     with kubeconfig_to(answer, tmp_path, monkeypatch) as file:

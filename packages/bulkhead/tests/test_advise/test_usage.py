@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from bulkhead.admin import usage
 from bulkhead.admin.advice import Attempt, End, Step, advise
-from bulkhead.kube.kubeconfig import ClusterError
-from bulkhead.webserver_api.proxy import WebServer
+from bulkhead.webserver_api import runs
+from bulkhead.webserver_api.errors import ReportedError
 
 MIB = 2**20
 
@@ -115,8 +114,8 @@ def test_the_newest_runs_are_read_and_the_newest_comes_first(installation: Any) 
 def test_runs_and_events_are_read_page_by_page(
     installation: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(usage, "_RUNS_PER_PAGE", 2)
-    monkeypatch.setattr(usage, "_EVENTS_PER_PAGE", 2)
+    monkeypatch.setattr(runs, "_RUNS_PER_PAGE", 2)
+    monkeypatch.setattr(runs, "_EVENTS_PER_PAGE", 2)
     for _ in range(5):
         run = installation.run()
         run.say("begins")
@@ -133,15 +132,16 @@ def test_a_run_that_is_deleted_meanwhile_is_left_out(
 ) -> None:
     run = installation.run()
     run.step("train", 300)
-    find = usage._newest_runs
+    find = runs.newest
 
-    def find_and_delete(*args: Any) -> Any:
-        found = find(*args)
+    def find_and_delete(*args: Any, **options: Any) -> Any:
+        found = find(*args, **options)
         installation._instance.delete_run(run.id)
         return found
 
-    monkeypatch.setattr(usage, "_newest_runs", find_and_delete)
-    assert installation.read().attempts == ()
+    monkeypatch.setattr(runs, "newest", find_and_delete)
+    read = installation.read()
+    assert (read.runs, read.attempts) == (1, ())
 
 
 def test_what_grew_after_an_oom_kill_is_advised_from_its_whole_history(installation: Any) -> None:
@@ -156,8 +156,11 @@ def test_what_grew_after_an_oom_kill_is_advised_from_its_whole_history(installat
 
 
 def test_a_question_that_the_web_server_does_not_understand_is_an_error(installation: Any) -> None:
-    with pytest.raises(ClusterError, match=r"the web server says: .*nonsense"):
-        WebServer(installation, "bulkhead", "bulkhead").ask("{ nonsense }")
+    with pytest.raises(
+        ReportedError,
+        match=r"^web server bulkhead-webserver in namespace bulkhead reports: .*nonsense",
+    ):
+        installation.client.execute("{ nonsense }")
 
 
 def test_a_failure_of_the_web_server_is_an_error(
@@ -168,5 +171,5 @@ def test_a_failure_of_the_web_server_is_an_error(
 
     installation.run()
     monkeypatch.setattr(installation._instance, "get_records_for_run", fail)
-    with pytest.raises(ClusterError, match="no connection to the database"):
+    with pytest.raises(ReportedError, match="no connection to the database"):
         installation.read()

@@ -1,6 +1,9 @@
 """The rules: registry and Services in, locations and refusals out."""
 
+import json
 import random
+import subprocess
+import sys
 
 import pytest
 
@@ -149,3 +152,14 @@ def test_a_service_without_the_label_is_ignored() -> None:
     )
     assert found is not None
     assert found.location == "hello"
+
+
+def test_workspace_sync_imports_neither_dagster_nor_the_kubernetes_client() -> None:
+    """It runs beside every web server and daemon: what it imports is what it costs."""
+    code = (
+        "import json, sys\n"
+        "from bulkhead.discovery import sync\n"
+        "print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert not {"dagster", "dagster_k8s", "kubernetes"} & set(json.loads(done.stdout))

@@ -13,7 +13,7 @@ from bulkhead import names
 from bulkhead.admin import checks, snapshot
 from bulkhead.admin.findings import Finding, Level
 from bulkhead.admin.states import LocationState, location_states
-from bulkhead.kube.kubeconfig import ClusterError
+from bulkhead.kube.api import KubernetesApiError
 
 APPS = "/apis/apps/v1"
 CORE = "/api/v1"
@@ -210,7 +210,7 @@ class Installation:
         found = copy.deepcopy(self.answers[path])
         return 200, {"kind": "List", "items": found} if isinstance(found, list) else found
 
-    # --- the Cluster protocol ---
+    # --- what is used of KubernetesApi ---
 
     def get(
         self, path: str, query: Mapping[str, str] | None = None, accept: str = ""
@@ -218,7 +218,7 @@ class Installation:
         del query, accept
         status, answer = self.answer(path)
         if status != 200:
-            raise ClusterError(answer["message"], status)
+            raise KubernetesApiError(answer["message"], status)
         return answer
 
     # --- what a test asks ---

@@ -91,7 +91,19 @@ def test_a_web_server_that_does_not_answer_is_a_warning_and_the_rest_is_checked(
     installation.answers = {k: v for k, v in installation.answers.items() if "proxy" not in k}
     complaint = installation.complaint()
     assert complaint.level is Level.WARNING
+    assert complaint.sentence.startswith(
+        "Load errors and heartbeats were not checked: web server bulkhead-webserver in namespace "
+        "bulkhead does not answer through the API server: 404: not found"
+    )
     assert "services/proxy" in complaint.advice
+
+
+@pytest.mark.parametrize("part", ["workspace", "instance"])
+def test_an_answer_without_its_fields_is_a_warning(installation: Any, part: str) -> None:
+    del installation.graphql[part]
+    complaint = installation.complaint()
+    assert complaint.level is Level.WARNING
+    assert "did not answer as Dagster's GraphQL API does" in complaint.sentence
 
 
 def test_a_missing_namespace_is_a_problem(installation: Any) -> None:
@@ -229,10 +241,22 @@ def test_a_rollout_that_the_controller_has_not_seen_is_not_called_good(installat
 def test_a_load_error_is_shown_in_one_line(installation: Any) -> None:
     (entry,) = installation.graphql["workspace"]["locationEntries"]
     error = "ModuleNotFoundError:\n  No module named 'pandera'\n" + "x" * 2000
-    entry["locationOrLoadError"] = {"__typename": "PythonError", "message": error}
+    entry["locationOrLoadError"] = {"__typename": "PythonError", "message": error, "causes": []}
     complaint = installation.complaint()
     assert "ModuleNotFoundError: No module named 'pandera'" in complaint.sentence
     assert len(complaint.sentence) < 500
+
+
+def test_a_load_error_is_shown_with_its_cause(installation: Any) -> None:
+    (entry,) = installation.graphql["workspace"]["locationEntries"]
+    cause = {"message": "ValueError: a mistake of the team\n"}
+    entry["locationOrLoadError"] = {
+        "__typename": "PythonError",
+        "message": "Error while loading.\n",
+        "causes": [cause],
+    }
+    sentence = installation.complaint().sentence
+    assert sentence.endswith("Error while loading. ValueError: a mistake of the team")
 
 
 def test_a_location_that_the_web_server_does_not_know_is_a_problem(installation: Any) -> None:
@@ -240,11 +264,13 @@ def test_a_location_that_the_web_server_does_not_know_is_a_problem(installation:
     assert "does not list it" in installation.complaint().sentence
 
 
-def test_a_claim_that_is_refused_is_a_problem(installation: Any) -> None:
+def test_a_service_that_is_refused_is_a_problem(installation: Any) -> None:
     impostor = installation.service("impostor", "bulkhead-hello", "ml")
     installation.of("services").append(impostor)
     complaint = installation.complaint()
+    assert complaint.subject == "ml"
     assert "Refused: Service impostor in namespace bulkhead-hello" in complaint.sentence
+    assert "kubectl -n bulkhead-hello get service impostor" in complaint.advice
 
 
 def test_what_may_not_be_read_is_a_warning_and_nothing_is_concluded_from_it(
@@ -279,7 +305,7 @@ def test_every_complaint_says_what_to_do(installation: Any) -> None:
         (lambda it: it.graphql.clear(), "available"),
         (
             lambda it: it.graphql["workspace"]["locationEntries"][0].update(
-                locationOrLoadError={"__typename": "PythonError", "message": "no"}
+                locationOrLoadError={"__typename": "PythonError", "message": "no", "causes": []}
             ),
             "load error",
         ),

@@ -16,7 +16,7 @@ from bulkhead.admin.findings import (
 )
 from bulkhead.admin.snapshot import Contents, Object, Snapshot
 from bulkhead.admin.workloads import is_available, why_unavailable
-from bulkhead.discovery.workspace import Registration
+from bulkhead.discovery.registry import Registration
 from bulkhead.kube import quantities
 
 _POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
@@ -70,9 +70,9 @@ def check_refusals(snapshot: Snapshot) -> Iterator[Finding]:
     """Report each Service that workspace-sync refuses."""
     for refusal in snapshot.plan.refusals:
         yield problem(
-            refusal.claim.location,
+            refusal.service.location,
             f"Refused: {refusal.message}",
-            f"`kubectl -n {refusal.claim.namespace} get service {refusal.claim.service} "
+            f"`kubectl -n {refusal.service.namespace} get service {refusal.service.name} "
             "--show-labels` shows which release it belongs to.",
         )
 
@@ -175,7 +175,7 @@ def _check_loaded(snapshot: Snapshot, name: str, namespace: str) -> Iterator[Fin
             "The Dagster UI shows the whole error under Deployment. For the code server's log run "
             f"`kubectl -n {namespace} logs deployment/{name}`.",
         )
-    elif status.loading:
+    elif status.is_loading:
         yield warning(
             name, "The web server is still loading it.", "Run `bulkhead doctor` again in a minute."
         )

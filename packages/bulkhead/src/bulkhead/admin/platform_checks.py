@@ -148,8 +148,7 @@ def _check_web_server(snapshot: Snapshot) -> Iterator[Finding]:
         return
     yield warning(
         PLATFORM,
-        "The web server does not answer through the API server, so load errors and heartbeats "
-        f"were not checked: {one_line(snapshot.web_server.error)}",
+        f"Load errors and heartbeats were not checked: {one_line(snapshot.web_server.error)}",
         f"Check that the web server runs, and that you may get services/proxy in namespace "
         f"{snapshot.namespace}.",
     )

@@ -7,37 +7,21 @@ from typing import Any, Final
 
 from bulkhead import names
 from bulkhead.discovery import workspace
-from bulkhead.discovery.workspace import Claim, Plan, Registration, RegistryError
-from bulkhead.kube.kubeconfig import METADATA_ONLY, Cluster, ClusterError
-from bulkhead.webserver_api.proxy import WebServer
+from bulkhead.discovery.registry import Registration, RegistryError, read_registry
+from bulkhead.discovery.workspace import CodeLocationService, Plan, read_service
+from bulkhead.kube.api import KubernetesApi, KubernetesApiError
+from bulkhead.kube.kubeconfig import METADATA_ONLY
+from bulkhead.webserver_api.client import GraphQLClient
+from bulkhead.webserver_api.daemons import Daemon, daemons
+from bulkhead.webserver_api.errors import WebServerError
+from bulkhead.webserver_api.transports import ProxyTransport
+from bulkhead.webserver_api.workspace import LoadStatus, load_statuses
 
 Object = Mapping[str, Any]
 """A Kubernetes object as its JSON."""
 
 _PARALLEL: Final = 8
 _NOT_FOUND: Final = 404
-
-_GRAPHQL: Final = """{
-  workspace: workspaceOrError {
-    __typename
-    ... on Workspace {
-      locationEntries {
-        name
-        loadStatus
-        updatedTimestamp
-        locationOrLoadError { __typename ... on PythonError { message } }
-      }
-    }
-    ... on Error { message }
-  }
-  instance {
-    daemonHealth {
-      allDaemonStatuses {
-        daemonType required healthy lastHeartbeatTime lastHeartbeatErrors { message }
-      }
-    }
-  }
-}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,28 +38,6 @@ class Contents:
     def named(self, kind: str, name: str) -> Object | None:
         """Return one object of a kind, or None if it does not exist."""
         return next((each for each in self[kind] if each["metadata"]["name"] == name), None)
-
-
-@dataclass(frozen=True, slots=True)
-class LoadStatus:
-    """What the web server reports of a code location."""
-
-    error: str | None
-    loading: bool
-    updated: float
-    """Seconds since the epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Daemon:
-    """What the web server reports of one of the daemon's loops."""
-
-    kind: str
-    required: bool
-    healthy: bool
-    last_heartbeat: float | None
-    """Seconds since the epoch; None if there never was a heartbeat."""
-    errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +65,10 @@ class Snapshot:
     plan: Plan
     web_server: WebServerAnswer
 
-    def services(self, location: str) -> tuple[Claim, ...]:
+    def services(self, location: str) -> tuple[CodeLocationService, ...]:
         """Return the Services in the location's own namespace that have its label."""
         services = self.contents[self.registrations[location].namespace]["services"]
-        found = (workspace.read_claim(each) for each in services)
+        found = (read_service(each) for each in services)
         return tuple(each for each in found if each is not None and each.location == location)
 
 
@@ -131,32 +93,33 @@ _LOCATION_KINDS: Final = {
 _BY_NAME_ALONE: Final = frozenset({"secrets", "serviceaccounts"})
 
 
-def take(cluster: Cluster, *, release: str, namespace: str) -> Snapshot:
+def take(api: KubernetesApi, *, release: str, namespace: str) -> Snapshot:
     """Read an installation.
 
     Args:
-        cluster: The cluster to read.
+        api: The API server of the cluster.
         release: The platform's Helm release.
         namespace: The platform's namespace.
 
     Raises:
-        ClusterError: The API does not answer. A kind that this user may not list does not raise;
-            it is in `Contents.unreadable`.
+        KubernetesApiError: The API does not answer. A kind that this user may not list does not
+            raise; it is in `Contents.unreadable`.
     """
     # Fails early, before the threads start, if there is no API.
-    cluster.get("/version")
+    api.get("/version")
+    client = GraphQLClient(ProxyTransport(api, release, namespace))
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        web_server = pool.submit(_query_web_server, WebServer(cluster, release, namespace))
-        platform = _read_contents(cluster, namespace, _PLATFORM_KINDS)
+        web_server = pool.submit(_query_web_server, client)
+        platform = _read_contents(api, namespace, _PLATFORM_KINDS)
         registrations, registry_error = _read_registry(platform, release, namespace)
         wanted = sorted({each.namespace for each in registrations.values()})
-        spaces = {each: pool.submit(_read_namespace, cluster, each) for each in wanted}
+        spaces = {each: pool.submit(_read_namespace, api, each) for each in wanted}
         contents = {
-            each: pool.submit(_read_contents, cluster, each, _LOCATION_KINDS) for each in wanted
+            each: pool.submit(_read_contents, api, each, _LOCATION_KINDS) for each in wanted
         }
         found = {each: future.result() for each, future in contents.items()}
         return Snapshot(
-            address=cluster.address,
+            address=api.address,
             release=release,
             namespace=namespace,
             platform=platform,
@@ -169,23 +132,23 @@ def take(cluster: Cluster, *, release: str, namespace: str) -> Snapshot:
         )
 
 
-def _read_contents(cluster: Cluster, namespace: str, kinds: Mapping[str, str]) -> Contents:
+def _read_contents(api: KubernetesApi, namespace: str, kinds: Mapping[str, str]) -> Contents:
     objects: dict[str, tuple[Object, ...]] = {}
     unreadable: dict[str, str] = {}
     for kind, group in kinds.items():
         accept = METADATA_ONLY if kind in _BY_NAME_ALONE else "application/json"
         try:
-            found = cluster.get(f"{group}/namespaces/{namespace}/{kind}", accept=accept)
+            found = api.get(f"{group}/namespaces/{namespace}/{kind}", accept=accept)
             objects[kind] = tuple(found.get("items") or ())
-        except ClusterError as error:
+        except KubernetesApiError as error:
             unreadable[kind] = str(error)
     return Contents(objects, unreadable)
 
 
-def _read_namespace(cluster: Cluster, name: str) -> Object | None:
+def _read_namespace(api: KubernetesApi, name: str) -> Object | None:
     try:
-        return cluster.get(f"/api/v1/namespaces/{name}")
-    except ClusterError as error:
+        return api.get(f"/api/v1/namespaces/{name}")
+    except KubernetesApiError as error:
         if error.status == _NOT_FOUND:
             return None
         return {"metadata": {"name": name}}  # it may exist: only its labels are unknown
@@ -203,53 +166,22 @@ def _read_registry(
         )
     text = (config_map.get("data") or {}).get(names.REGISTRY_CONFIG_KEY, "")
     try:
-        return workspace.read_registry(text), None
+        return read_registry(text), None
     except RegistryError as error:
         return {}, f"{names.REGISTRY_CONFIG_KEY} of ConfigMap {name} cannot be read: {error}"
 
 
 def _plan(registrations: Mapping[str, Registration], contents: Mapping[str, Contents]) -> Plan:
     """Decide as workspace-sync does; the order of the API's lists does not matter."""
-    claims = {
-        namespace: [claim for each in found["services"] if (claim := workspace.read_claim(each))]
+    services = {
+        namespace: [service for each in found["services"] if (service := read_service(each))]
         for namespace, found in contents.items()
     }
-    return workspace.plan(registrations, claims, ())
+    return workspace.plan(registrations, services, ())
 
 
-def _query_web_server(web_server: WebServer) -> WebServerAnswer:
+def _query_web_server(client: GraphQLClient) -> WebServerAnswer:
     try:
-        data = web_server.ask(_GRAPHQL)
-        entries = data["workspace"].get("locationEntries")
-        if entries is None:
-            return WebServerAnswer(error=str(data["workspace"].get("message")))
-        return WebServerAnswer(
-            locations={each["name"]: _load_status(each) for each in entries},
-            daemons=tuple(
-                _daemon(each) for each in data["instance"]["daemonHealth"]["allDaemonStatuses"]
-            ),
-        )
-    except ClusterError as error:
+        return WebServerAnswer(load_statuses(client), daemons(client))
+    except WebServerError as error:
         return WebServerAnswer(error=str(error))
-    except (KeyError, TypeError) as error:
-        return WebServerAnswer(error=f"its answer has no field {error}")
-
-
-def _load_status(entry: Object) -> LoadStatus:
-    result = entry["locationOrLoadError"] or {}
-    failed = result.get("__typename") == "PythonError"
-    return LoadStatus(
-        error=result["message"] if failed else None,
-        loading=entry["loadStatus"] != "LOADED",
-        updated=float(entry["updatedTimestamp"]),
-    )
-
-
-def _daemon(status: Object) -> Daemon:
-    return Daemon(
-        kind=status["daemonType"],
-        required=status["required"],
-        healthy=bool(status["healthy"]),
-        last_heartbeat=status["lastHeartbeatTime"],
-        errors=tuple(each["message"] for each in status["lastHeartbeatErrors"] or ()),
-    )

@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 
 from bulkhead.admin.snapshot import Snapshot
 from bulkhead.admin.workloads import Object, is_available, why_unavailable
-from bulkhead.discovery.workspace import Registration
+from bulkhead.discovery.registry import Registration
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def _state(  # noqa: PLR0911 - the first case that fits
     updated = f"{datetime.fromtimestamp(status.updated, tz=timezone.utc):%Y-%m-%dT%H:%M:%SZ}"
     if status.error is not None:
         return is_in("load error", status.error, updated)
-    return is_in("loading" if status.loading else "loaded", None, updated)
+    return is_in("loading" if status.is_loading else "loaded", None, updated)
 
 
 def _image(deployment: Object | None) -> str | None:

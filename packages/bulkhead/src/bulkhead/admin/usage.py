@@ -8,11 +8,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bulkhead.admin.advice import Attempt, End, Step
-from bulkhead.kube.kubeconfig import ClusterError
 from bulkhead.kube.quantities import QuantityError, parse
 from bulkhead.steps.verdicts import Cause
 from bulkhead.steps.worker import USAGE_KEYS
-from bulkhead.webserver_api.proxy import WebServer
+from bulkhead.webserver_api import runs
+from bulkhead.webserver_api.client import GraphQLClient
+from bulkhead.webserver_api.errors import ReportedError
 
 Object = Mapping[str, Any]
 """A run or an event as GraphQL's JSON."""
@@ -21,43 +22,27 @@ _PEAK_MEMORY, _MEMORY_LIMIT, _CPU_SECONDS = USAGE_KEYS
 _OOM_KILLS: Final = "oom_kills"
 _CAUSE: Final = "cause"
 
-_FINISHED: Final = ("SUCCESS", "FAILURE", "CANCELED")
 _LOCATION_TAG: Final = "dagster/code_location"
 _DYNAMIC_PART: Final = re.compile(r"\[[^\]]*\]")
 
-_RUNS_PER_PAGE: Final = 100
-_EVENTS_PER_PAGE: Final = 1000
 _PARALLEL: Final = 4  # the web server is one process, which people use at the same time
 
-_RUNS: Final = """query Runs($filter: RunsFilter!, $cursor: String, $limit: Int!) {
-  runs: runsOrError(filter: $filter, cursor: $cursor, limit: $limit) {
-    __typename
-    ... on Runs { results { runId jobName repositoryOrigin { repositoryLocationName } } }
-    ... on Error { message }
-  }
-}"""
+_RUN_FIELDS: Final = "jobName repositoryOrigin { repositoryLocationName }"
 
-_EVENTS: Final = """query Events($run: ID!, $cursor: String, $limit: Int!) {
-  log: logsForRun(runId: $run, afterCursor: $cursor, limit: $limit) {
-    __typename
-    ... on EventConnection {
-      cursor
-      hasMore
-      events {
-        ... on MessageEvent { eventType stepKey timestamp }
-        ... on EngineEvent { metadataEntries { ...Entry } }
-        ... on ExecutionStepFailureEvent { failureMetadata { metadataEntries { ...Entry } } }
-      }
-    }
-    ... on Error { message }
-  }
-}
-fragment Entry on MetadataEntry {
+_EVENT_FIELDS: Final = """
+  ... on MessageEvent { eventType stepKey timestamp }
+  ... on EngineEvent { metadataEntries { ...Entry } }
+  ... on ExecutionStepFailureEvent { failureMetadata { metadataEntries { ...Entry } } }
+"""
+
+_EVENT_FRAGMENTS: Final = """fragment Entry on MetadataEntry {
   label
   ... on IntMetadataEntry { intRepr }
   ... on FloatMetadataEntry { floatRepr }
   ... on TextMetadataEntry { text }
 }"""
+
+_RUN_NOT_FOUND: Final = "RunNotFoundError"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,63 +55,35 @@ class Usage:
     """Those of the newest run first, and in each run in the order of its log."""
 
 
-def read(web_server: WebServer, *, location: str | None, job: str | None, runs: int) -> Usage:
+def read(client: GraphQLClient, *, location: str | None, job: str | None, most: int) -> Usage:
     """Read what steps used in the newest finished runs.
 
     Args:
-        web_server: The web server of the platform.
+        client: The web server of the platform.
         location: Only runs of this code location; None takes all.
         job: Only runs of the job of this name; None takes all.
-        runs: The most runs to read.
+        most: The largest number of runs.
 
     Raises:
-        ClusterError: The web server did not answer, or answered with an error.
+        WebServerError: The web server did not answer, or answered with an error.
     """
-    tags = [{"key": _LOCATION_TAG, "value": location}] if location else []
-    runs_filter = {"statuses": _FINISHED, "tags": tags, **({"pipelineName": job} if job else {})}
-    found = _newest_runs(web_server, runs_filter, runs)
+    filters = {
+        "statuses": sorted(runs.ENDED),
+        "tags": [{"key": _LOCATION_TAG, "value": location}] if location else [],
+        **({"pipelineName": job} if job else {}),
+    }
+    found = runs.newest(client, most=most, fields=_RUN_FIELDS, filters=filters)
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        attempts = pool.map(lambda run: [*attempts_of(run, _events(web_server, run))], found)
+        attempts = pool.map(lambda run: [*attempts_of(run, _events(client, run))], found)
         return Usage(len(found), tuple(each for some in attempts for each in some))
 
 
-def _newest_runs(web_server: WebServer, runs_filter: Object, most: int) -> list[Object]:
-    found: list[Object] = []
-    while len(found) < most:
-        answer = web_server.ask(
-            _RUNS,
-            {
-                "filter": runs_filter,
-                "cursor": found[-1]["runId"] if found else None,
-                "limit": min(_RUNS_PER_PAGE, most - len(found)),
-            },
-        )
-        page = _without_error(answer["runs"]).get("results")
-        if not page:
-            break
-        found += page
-    return found
-
-
-def _events(web_server: WebServer, run: Object) -> Iterator[Object]:
-    cursor: str | None = None
-    while True:
-        answer = web_server.ask(
-            _EVENTS, {"run": run["runId"], "cursor": cursor, "limit": _EVENTS_PER_PAGE}
-        )
-        if answer["log"]["__typename"] == "RunNotFoundError":  # deleted since it was listed
-            return
-        log = _without_error(answer["log"])
-        yield from log["events"]
-        if not log["hasMore"]:
-            return
-        cursor = log["cursor"]
-
-
-def _without_error(answer: Object) -> Object:
-    if "message" in answer:
-        raise ClusterError(f"the web server reports: {answer['message']}")
-    return answer
+def _events(client: GraphQLClient, run: Object) -> Iterator[Object]:
+    try:
+        yield from runs.events(client, run["runId"], _EVENT_FIELDS, _EVENT_FRAGMENTS)
+    except ReportedError as error:
+        if error.type_name != _RUN_NOT_FOUND:  # else it was deleted since it was listed
+            raise
 
 
 def attempts_of(run: Object, events: Iterable[Object]) -> Iterator[Attempt]:

@@ -59,14 +59,17 @@ def advise(
     """  # noqa: D301 - click keeps the lines after this mark as they are
     from bulkhead.admin import usage
     from bulkhead.admin.advice import advise as advise_on
-    from bulkhead.kube.kubeconfig import ClusterError, KubeconfigCluster
-    from bulkhead.webserver_api.proxy import WebServer
+    from bulkhead.kube.api import KubernetesApiError
+    from bulkhead.kube.kubeconfig import from_kubeconfig
+    from bulkhead.webserver_api.client import GraphQLClient
+    from bulkhead.webserver_api.errors import WebServerError
+    from bulkhead.webserver_api.transports import ProxyTransport
 
     try:
-        web_server = WebServer(KubeconfigCluster(context), release, namespace)
-        used = usage.read(web_server, location=location, job=job, runs=runs)
-    except ClusterError as error:
-        # An error with a status comes from the API server.
+        client = GraphQLClient(ProxyTransport(from_kubeconfig(context), release, namespace))
+        used = usage.read(client, location=location, job=job, most=runs)
+    except (KubernetesApiError, WebServerError) as error:
+        # An error with an HTTP status comes from the API server, or from the web server through it.
         hint = (
             f". Check that you may get services/proxy in namespace {namespace}, that the web "
             "server runs (`bulkhead doctor`), and that --release and --namespace name the "

@@ -24,12 +24,13 @@ def doctor(context: str | None, namespace: str, release: str, as_json: bool) -> 
 
     from bulkhead.admin import checks, snapshot
     from bulkhead.admin.findings import Level
-    from bulkhead.kube.kubeconfig import ClusterError, KubeconfigCluster
+    from bulkhead.kube.api import KubernetesApiError
+    from bulkhead.kube.kubeconfig import from_kubeconfig
 
     try:
-        cluster = KubeconfigCluster(context)
-        findings = checks.check(snapshot.take(cluster, release=release, namespace=namespace))
-    except ClusterError as error:
+        api = from_kubeconfig(context)
+        findings = checks.check(snapshot.take(api, release=release, namespace=namespace))
+    except KubernetesApiError as error:
         findings = [checks.unreachable(str(error))]
     if as_json:
         click.echo(json.dumps([asdict(each) for each in findings], indent=2))

@@ -24,11 +24,12 @@ def locations(context: str | None, namespace: str, release: str, as_json: bool) 
 
     from bulkhead.admin import snapshot
     from bulkhead.admin.states import location_states
-    from bulkhead.kube.kubeconfig import ClusterError, KubeconfigCluster
+    from bulkhead.kube.api import KubernetesApiError
+    from bulkhead.kube.kubeconfig import from_kubeconfig
 
     try:
-        taken = snapshot.take(KubeconfigCluster(context), release=release, namespace=namespace)
-    except ClusterError as error:
+        taken = snapshot.take(from_kubeconfig(context), release=release, namespace=namespace)
+    except KubernetesApiError as error:
         raise click.ClickException(str(error)) from error
     if taken.registry_error is not None:
         raise click.ClickException(

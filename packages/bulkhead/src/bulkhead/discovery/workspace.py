@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bulkhead import names
-from bulkhead.discovery.registry import Registration, RegistryError, read_registry
+from bulkhead.discovery.registry import Registration
+from bulkhead.kube.service_dns import namespace_of_host, service_host
 from bulkhead.webserver_api.workspace import Location
 
 
@@ -29,11 +30,6 @@ class CodeLocationService:
     port: int | None
     image: str | None = None
 
-    @property
-    def service(self) -> str:
-        """The former name of `name`, for callers that still use it."""
-        return self.name
-
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -41,11 +37,6 @@ class Refusal:
 
     service: CodeLocationService
     message: str
-
-    @property
-    def claim(self) -> CodeLocationService:
-        """The former name of `service`, for callers that still use it."""
-        return self.service
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +93,16 @@ def plan(
         The plan; it does not depend on the order of the Services.
     """
     locations: dict[str, Location] = {}
+    holders: dict[str, CodeLocationService] = {}
     refusals: list[Refusal] = []
     every = (service for found in services.values() for service in found)
     for service in sorted(every, key=lambda each: (each.created, each.namespace, each.name)):
         name = service.location
-        message = _refusal(service, registrations.get(name), locations.get(name))
+        message = _refusal(service, registrations.get(name), holders.get(name))
         if message is not None:
             refusals.append(Refusal(service, message))
         elif service.port is not None:
+            holders[name] = service
             host = service_host(service.name, service.namespace)
             locations[name] = Location(name, host, service.port)
     for location in previous:
@@ -117,14 +110,16 @@ def plan(
         if (
             registration is not None
             and registration.namespace not in services
-            and location.host.endswith(f".{registration.namespace}.svc")
+            and namespace_of_host(location.host) == registration.namespace
         ):
             locations[location.name] = location
     return Plan(tuple(sorted(locations.values())), tuple(refusals))
 
 
 def _refusal(
-    service: CodeLocationService, registration: Registration | None, holder: Location | None
+    service: CodeLocationService,
+    registration: Registration | None,
+    holder: CodeLocationService | None,
 ) -> str | None:
     """Return why a Service is refused; None where it is not."""
     name = service.location
@@ -148,35 +143,7 @@ def _refusal(
         )
     if holder is not None:
         return (
-            f"{labelled}, but the older Service {holder.host.split('.', 1)[0]} in this namespace "
+            f"{labelled}, but the older Service {holder.name} in this namespace "
             f"is code location {name} already. Delete one of the two."
         )
     return None
-
-
-def service_host(service: str, namespace: str) -> str:
-    """Return the DNS name of a Service as a pod of the cluster resolves it.
-
-    It leaves out the cluster's domain, which differs between clusters; the search list of every
-    pod completes it.
-    """
-    return f"{service}.{namespace}.svc"
-
-
-# The former names, for callers that still use them here.
-Claim = CodeLocationService
-read_claim = read_service
-
-__all__ = [
-    "Claim",
-    "CodeLocationService",
-    "Plan",
-    "Refusal",
-    "Registration",
-    "RegistryError",
-    "plan",
-    "read_claim",
-    "read_registry",
-    "read_service",
-    "service_host",
-]

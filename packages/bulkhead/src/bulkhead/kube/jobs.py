@@ -1,4 +1,4 @@
-"""What the run launcher and the step executor share: labels, owners and deletion of Jobs.
+"""What the run launcher and the step executor share: namespace, labels, owners, deletion of Jobs.
 
 Both work on Jobs that belong to one run: the launcher makes the run's Job, the executor the Jobs of
 its steps, owned by the run's.
@@ -15,9 +15,11 @@ from kubernetes.client.exceptions import ApiException
 from bulkhead import names
 from bulkhead.dagster_compat import (
     DagsterKubernetesClient,
+    GrpcServerCodeLocationOrigin,
     K8sContainerContext,
     UserDefinedDagsterK8sConfig,
 )
+from bulkhead.kube.service_dns import namespace_of_host
 
 HTTP_NOT_FOUND = 404
 
@@ -76,6 +78,21 @@ def run_labels(run: DagsterRun) -> dict[str, str]:
     if location:
         labels[names.CODE_LOCATION_LABEL] = names.label_value(location)
     return labels
+
+
+def namespace_of_code_server(run: DagsterRun) -> str | None:
+    """Return the namespace in which the platform reaches the code server of a run.
+
+    Returns:
+        None where the run does not come from a code server, and where the code server's host is not
+        the name of a Service.
+    """
+    if not run.remote_job_origin:
+        return None
+    origin = run.remote_job_origin.repository_origin.code_location_origin
+    if not isinstance(origin, GrpcServerCodeLocationOrigin):
+        return None
+    return namespace_of_host(origin.host)
 
 
 def with_metadata(

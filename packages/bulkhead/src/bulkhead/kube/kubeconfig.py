@@ -1,8 +1,7 @@
 """The Kubernetes API as an admin's kubeconfig gives it."""
 
 import os
-from collections.abc import Mapping
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 from kubernetes import config
 from kubernetes.client import Configuration
@@ -12,25 +11,6 @@ from bulkhead.kube.api import KubernetesApi, KubernetesApiError
 
 # Names and labels without content: nobody needs to read a Secret to see that it is there.
 METADATA_ONLY: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-
-
-class Cluster(Protocol):
-    """What an admin's commands read from a cluster; a `KubernetesApi` is one."""
-
-    @property
-    def address(self) -> str:
-        """The API server's address, for people."""
-        ...
-
-    def get(
-        self, path: str, query: Mapping[str, str] | None = None, accept: str = "application/json"
-    ) -> dict[str, Any]:
-        """Read one object or a list.
-
-        Raises:
-            KubernetesApiError: See there.
-        """
-        ...
 
 
 def from_kubeconfig(context: str | None = None) -> KubernetesApi:
@@ -59,7 +39,3 @@ def from_kubeconfig(context: str | None = None) -> KubernetesApi:
             "Set KUBECONFIG, or name a context with --context."
         ) from error
     return KubernetesApi.of_configuration(configuration)
-
-
-ClusterError = KubernetesApiError
-KubeconfigCluster = from_kubeconfig

@@ -31,9 +31,13 @@ from bulkhead.dagster_compat import (
     container_context,
     get_user_defined_k8s_config,
 )
-from bulkhead.kube.jobs import CascadingClient, run_labels, with_metadata
+from bulkhead.kube.jobs import (
+    CascadingClient,
+    namespace_of_code_server,
+    run_labels,
+    with_metadata,
+)
 from bulkhead.kube.pods import StepPod
-from bulkhead.kube.service_dns import namespace_of_code_server
 from bulkhead.runs.starts import StartWatch
 from bulkhead.steps import diagnosis, sentences
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, cast
 
 from bulkhead.dagster_compat import K8sContainerContext, StepHandlerContext, step_job_name
+from bulkhead.kube.jobs import namespace_of_code_server
 from bulkhead.kube.quantities import QuantityError, parse_bytes
-from bulkhead.kube.service_dns import namespace_of_code_server
 from bulkhead.steps import manifest
 from bulkhead.steps.ceiling import Ceiling
 from bulkhead.steps.cluster import StepCluster
