@@ -18,6 +18,7 @@ from bulkhead.admin.snapshot import Contents, Object, Snapshot
 from bulkhead.admin.workloads import is_available, why_unavailable
 from bulkhead.discovery.registry import Registration
 from bulkhead.kube import quantities
+from bulkhead.kube.objects import part
 
 _POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
 _POD_SECURITY: Final = "restricted"
@@ -100,8 +101,7 @@ def _check_quota(name: str, namespace: str, contents: Contents) -> Iterator[Find
     quota = contents.named("resourcequotas", names.QUOTA)
     if quota is None:
         return
-    status = quota.get("status") or {}
-    used, hard = status.get("used") or {}, status.get("hard") or {}
+    used, hard = part(quota, "status", "used"), part(quota, "status", "hard")
     shares = {
         resource: float(quantities.parse(used.get(resource, "0")) / quantities.parse(limit))
         for resource, limit in hard.items()

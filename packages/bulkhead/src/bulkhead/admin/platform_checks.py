@@ -16,6 +16,7 @@ from bulkhead.admin.findings import (
 )
 from bulkhead.admin.snapshot import Snapshot
 from bulkhead.admin.workloads import is_available, pods_of, why_unavailable
+from bulkhead.kube.objects import part, parts
 
 
 def check_platform(snapshot: Snapshot) -> Iterator[Finding]:
@@ -79,10 +80,10 @@ def _check_migration(snapshot: Snapshot) -> Iterator[Finding]:
         name = job["metadata"]["name"]
         if not name.startswith(names.migrate(snapshot.release)):
             continue
-        status = job.get("status") or {}
+        status = part(job, "status")
         failed = [
             each
-            for each in status.get("conditions") or []
+            for each in parts(status, "conditions")
             if each["type"] == "Failed" and each["status"] == "True"
         ]
         if failed:
@@ -108,7 +109,7 @@ def _check_workspace_sync(snapshot: Snapshot) -> Iterator[Finding]:
         if deployment is None:
             continue
         for pod in pods_of(deployment, snapshot.platform["pods"]):
-            statuses = (pod.get("status") or {}).get("initContainerStatuses") or []
+            statuses = parts(pod, "status", "initContainerStatuses")
             sync = next((each for each in statuses if each["name"] == SYNC_CONTAINER), None)
             pod_name = pod["metadata"]["name"]
             if sync is not None and sync.get("ready"):

@@ -11,6 +11,7 @@ from bulkhead.discovery.registry import Registration, RegistryError, read_regist
 from bulkhead.discovery.workspace import CodeLocationService, Plan, read_service
 from bulkhead.kube.api import KubernetesApi, KubernetesApiError
 from bulkhead.kube.kubeconfig import METADATA_ONLY
+from bulkhead.kube.objects import part, parts
 from bulkhead.webserver_api.client import GraphQLClient
 from bulkhead.webserver_api.daemons import Daemon, daemons
 from bulkhead.webserver_api.errors import WebServerError
@@ -139,7 +140,7 @@ def _read_contents(api: KubernetesApi, namespace: str, kinds: Mapping[str, str])
         accept = METADATA_ONLY if kind in _BY_NAME_ALONE else "application/json"
         try:
             found = api.get(f"{group}/namespaces/{namespace}/{kind}", accept=accept)
-            objects[kind] = tuple(found.get("items") or ())
+            objects[kind] = tuple(parts(found, "items"))
         except KubernetesApiError as error:
             unreadable[kind] = str(error)
     return Contents(objects, unreadable)
@@ -164,7 +165,7 @@ def _read_registry(
             f"ConfigMap {name}, the registry of code locations, does not exist in namespace "
             f"{namespace}"
         )
-    text = (config_map.get("data") or {}).get(names.REGISTRY_CONFIG_KEY, "")
+    text = part(config_map, "data").get(names.REGISTRY_CONFIG_KEY, "")
     try:
         return read_registry(text), None
     except RegistryError as error:

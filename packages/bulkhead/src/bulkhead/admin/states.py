@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from bulkhead.admin.snapshot import Snapshot
 from bulkhead.admin.workloads import Object, is_available, why_unavailable
 from bulkhead.discovery.registry import Registration
+from bulkhead.kube.objects import parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,6 @@ def _image(deployment: Object | None) -> str | None:
 
 
 def _available_since(deployment: Object | None) -> str | None:
-    conditions = ((deployment or {}).get("status") or {}).get("conditions") or []
+    conditions = parts(deployment or {}, "status", "conditions")
     available = (each for each in conditions if each["type"] == "Available")
     return next((each.get("lastTransitionTime") for each in available), None)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from bulkhead.admin.advice import Attempt, End, Step
 from bulkhead.kube.quantities import QuantityError, parse
@@ -88,7 +88,8 @@ def _events(client: GraphQLClient, run: Object) -> Iterator[Object]:
 
 def attempts_of(run: Object, events: Iterable[Object]) -> Iterator[Attempt]:
     """Return what the attempts at a run's steps used, in the order of the run's events."""
-    location = (run["repositoryOrigin"] or {}).get("repositoryLocationName", "-")
+    origin = cast("Mapping[str, str]", run["repositoryOrigin"] or {})
+    location = origin.get("repositoryLocationName", "-")
     started: dict[str, float] = {}
     succeeded: set[str] = set()
     for event in events:
@@ -138,7 +139,7 @@ def _facts(event: Object) -> dict[str, str]:
     holder = event.get("failureMetadata") or event
     return {
         entry["label"]: value
-        for entry in holder.get("metadataEntries") or ()
+        for entry in cast("list[Object]", holder.get("metadataEntries") or [])
         if (value := entry.get("intRepr") or entry.get("floatRepr") or entry.get("text"))
     }
 

@@ -1,17 +1,15 @@
 """Why a pod, a Deployment or a StatefulSet is not ready, in one sentence."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
+from bulkhead.kube.objects import Object, condition, labels, part, parts
 from bulkhead.kube.pods import IMAGE_REASONS, START_REASONS
-
-Object = Mapping[str, Any]
 
 
 def is_available(workload: Object) -> bool:
     """Whether a Deployment or StatefulSet has as many ready pods as it requests."""
     replicas = workload["spec"].get("replicas", 1)
-    status = workload.get("status") or {}
+    status = part(workload, "status")
     up_to_date = status.get("observedGeneration", 0) >= workload["metadata"].get("generation", 0)
     return up_to_date and (status.get("readyReplicas") or 0) >= replicas
 
@@ -23,24 +21,21 @@ def why_unavailable(workload: Object, pods: Sequence[Object]) -> str:
         workload: The Deployment or StatefulSet.
         pods: Pods of its namespace; pods of other workloads are ignored.
     """
-    conditions = (workload.get("status") or {}).get("conditions") or []
-    for condition in conditions:
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            return f"its pods cannot be created: {condition['message']}"
+    failure = condition(workload, "ReplicaFailure")
+    if failure and failure["status"] == "True":
+        return f"its pods cannot be created: {failure['message']}"
     reasons = [reason for pod in pods_of(workload, pods) if (reason := why_not_ready(pod))]
     if reasons:
         return reasons[0]
     replicas = workload["spec"].get("replicas", 1)
-    ready = (workload.get("status") or {}).get("readyReplicas") or 0
+    ready = part(workload, "status").get("readyReplicas") or 0
     return f"{ready} of {replicas} pods are ready"
 
 
 def pods_of(workload: Object, pods: Iterable[Object]) -> list[Object]:
     """Return the pods that a Deployment's or StatefulSet's selector matches, oldest first."""
-    selector = (workload["spec"].get("selector") or {}).get("matchLabels") or {}
-    found = [
-        pod for pod in pods if selector.items() <= (pod["metadata"].get("labels") or {}).items()
-    ]
+    selector = part(workload, "spec", "selector", "matchLabels")
+    found = [pod for pod in pods if selector.items() <= labels(pod).items()]
     return sorted(found, key=lambda pod: pod["metadata"].get("creationTimestamp", ""))
 
 
@@ -49,27 +44,27 @@ def why_not_ready(pod: Object) -> str | None:
     name = pod["metadata"]["name"]
     if pod["metadata"].get("deletionTimestamp"):
         return None
-    status = pod.get("status") or {}
-    conditions = {each["type"]: each for each in status.get("conditions") or []}
-    scheduled = conditions.get("PodScheduled", {})
+    scheduled = condition(pod, "PodScheduled") or {}
     if scheduled.get("status") == "False":
         return f"pod {name} cannot be scheduled: {scheduled.get('message', 'no reason given')}"
-    sidecars = status.get("initContainerStatuses") or []
-    for container in [*sidecars, *(status.get("containerStatuses") or [])]:
+    sidecars = parts(pod, "status", "initContainerStatuses")
+    for container in [*sidecars, *parts(pod, "status", "containerStatuses")]:
         reason = _why_waiting(pod, container)
         if reason is not None:
             return reason
-    if conditions.get("Ready", {}).get("status") == "True":
+    ready = condition(pod, "Ready") or {}
+    if ready.get("status") == "True":
         return None
-    if conditions.get("Initialized", {}).get("status") == "False":
-        message = conditions["Initialized"].get("message", "")
+    initialized = condition(pod, "Initialized") or {}
+    if initialized.get("status") == "False":
+        message = initialized.get("message", "")
         return f"the init containers of pod {name} have not finished ({message})"
-    message = conditions.get("Ready", {}).get("message", "no reason given")
+    message = ready.get("message", "no reason given")
     return f"pod {name} is not ready ({message})"
 
 
 def _why_waiting(pod: Object, container: Object) -> str | None:
-    waiting = (container.get("state") or {}).get("waiting")
+    waiting = part(container, "state", "waiting")
     if not waiting:
         return None
     name, namespace = pod["metadata"]["name"], pod["metadata"].get("namespace", "default")
@@ -80,7 +75,7 @@ def _why_waiting(pod: Object, container: Object) -> str | None:
         details = f": {message}" if message else ""
         return f"container {container['name']} of pod {name} cannot start ({reason}){details}"
     if reason == "CrashLoopBackOff":
-        last = (container.get("lastState") or {}).get("terminated") or {}
+        last = part(container, "lastState", "terminated")
         last_reason = last.get("reason", "Error")
         return (
             f"container {container['name']} of pod {name} keeps restarting ({last_reason}, exit "

@@ -9,6 +9,7 @@ from typing import Any
 
 from bulkhead import names
 from bulkhead.discovery.registry import Registration
+from bulkhead.kube.objects import annotations, labels, parts
 from bulkhead.kube.service_dns import namespace_of_host, service_host
 from bulkhead.webserver_api.workspace import Location
 
@@ -54,10 +55,10 @@ def read_service(service: Mapping[str, Any]) -> CodeLocationService | None:
         KeyError: It is not a Kubernetes object, so the answer is not to be trusted.
     """
     metadata = service["metadata"]
-    location = (metadata.get("labels") or {}).get(names.CODE_LOCATION_LABEL)
+    location = labels(service).get(names.CODE_LOCATION_LABEL)
     if not location:
         return None
-    ports = (service.get("spec") or {}).get("ports") or []
+    ports = parts(service, "spec", "ports")
     return CodeLocationService(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -68,7 +69,7 @@ def read_service(service: Mapping[str, Any]) -> CodeLocationService | None:
         port=next(
             (port["port"] for port in ports if port.get("name") == names.GRPC_PORT_NAME), None
         ),
-        image=(metadata.get("annotations") or {}).get(names.IMAGE_ANNOTATION),
+        image=annotations(service).get(names.IMAGE_ANNOTATION),
     )
 
 
