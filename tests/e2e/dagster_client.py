@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SUCCESS, FAILURE, CANCELED = "SUCCESS", "FAILURE", "CANCELED"
 ENDED = {SUCCESS, FAILURE, CANCELED}
 
-RETRY = "bulkhead/repeat"
+RETRY = "bulkhead/retry"
 """Metadata key of the event about a retry by the executor itself."""
 
 

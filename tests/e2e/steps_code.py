@@ -19,7 +19,7 @@ import dagster as dg
 import psycopg2
 
 from bulkhead.steps import step_resources
-from bulkhead.steps.growth_channel import ask_for_more
+from bulkhead.steps.growth_channel import request_memory
 
 MEBIBYTE = 2**20
 
@@ -225,7 +225,7 @@ MOMENTS = [Moment(milliseconds=after) for after in (0, 100, 200)]
 )
 def snatcher(config: Moment) -> None:
     """Request growth, then allocate more than its first limit as fast as possible."""
-    threading.Thread(target=ask_for_more).start()
+    threading.Thread(target=request_memory).start()
     time.sleep(config.milliseconds / 1000)
     block = (ctypes.c_char * (400 * MEBIBYTE))()
     ctypes.memset(block, 1, len(block))

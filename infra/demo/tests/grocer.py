@@ -141,7 +141,7 @@ class Grocer:
         entries: list[dict[str, Any]] = []
         for name in ("ingestion", "analytics", "ml"):
             error = self.load_errors.get(name)
-            failed = {"__typename": "PythonError", "message": error, "causes": []}
+            failed: dict[str, Any] = {"__typename": "PythonError", "message": error, "causes": []}
             entries.append(
                 {
                     "name": name,

@@ -116,7 +116,7 @@ def test_queries_have_no_body_that_could_cut_the_answer_off(tmp_path: Path) -> N
 
 
 def test_locations_show_their_load_error_or_that_they_are_loaded(tmp_path: Path) -> None:
-    error = {"__typename": "PythonError", "message": "No x", "causes": []}
+    error: dict[str, Any] = {"__typename": "PythonError", "message": "No x", "causes": []}
     entries = [
         _entry("good", "LOADED", {"__typename": "RepositoryLocation"}),
         _entry("bad", "LOADED", error),
@@ -155,7 +155,7 @@ def test_a_finished_run_lists_its_steps_as_they_began(tmp_path: Path) -> None:
 
 
 def test_a_run_that_does_not_end_is_named_with_its_status(tmp_path: Path) -> None:
-    running = {"__typename": "Run", "status": "STARTED", "stepStats": []}
+    running: dict[str, Any] = {"__typename": "Run", "status": "STARTED", "stepStats": []}
     client = web_server(tmp_path, {"data": {"run": running}})
     with pytest.raises(TimedOutError, match="Run r1 is STARTED after 0 s"):
         webserver.finished(client, "r1", timeout=0)

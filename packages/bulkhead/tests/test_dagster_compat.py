@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -43,7 +44,9 @@ def test_a_name_is_what_dagster_has_under_it(name: str) -> None:
 def test_every_name_is_used() -> None:
     others = [path for path in SOURCE.parent.rglob("*.py") if path != SOURCE]
     text = "\n".join(path.read_text() for path in others)
-    assert [name for name in dagster_compat._MODULES if name not in text] == []
+    wrapped = re.findall(r'__getattr__\("(\w+)"\)', SOURCE.read_text())
+    unused = [name for name in dagster_compat._MODULES if name not in text]
+    assert set(unused) <= set(wrapped)
 
 
 def test_a_name_that_this_dagster_lacks_is_an_error_that_says_what_to_do(

@@ -287,6 +287,21 @@ def test_a_deadline_is_written_as_step_resources_accepts_it(seconds: int, text: 
     assert verdict.time_limit == seconds
 
 
+def test_a_node_that_ends_the_sandbox_of_a_pod_is_not_the_steps_own_doing() -> None:
+    value = load("start_error")
+    terminated = value["status"]["containerStatuses"][0]["state"]["terminated"]
+    terminated["message"] = (
+        "failed to create containerd task: failed to create shim task: OCI runtime create failed: "
+        "runc create failed: namespace path: lstat /proc/0/ns/ipc: no such file or directory"
+    )
+    verdict = ended(StepPod(value))
+    assert verdict.cause is Cause.EVICTED
+    assert sentences.of_verdict(verdict) == (
+        f"Node bulkhead-worker rejected the pod of step no_python (StartError): "
+        f"{terminated['message']}."
+    )
+
+
 def test_a_pod_that_failed_without_any_reason_says_so() -> None:
     value = load("turned_away")
     del value["status"]["reason"], value["status"]["message"]

@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 from dagster import DagsterEvent, DagsterEventType, RetryPolicy
 
-from bulkhead.dagster_compat import EngineEventData
+from bulkhead.dagster_compat import EngineEventData, SerializableErrorInfo, StepRetryData
 from bulkhead.kube.quantities import GIB, MIB
 from bulkhead.steps.ceiling import Ceiling
 from bulkhead.steps.history import History, PlatformRetry
 from bulkhead.steps.resources import StepResources
-from bulkhead.steps.retries import own_retry_delay, platform_retry
+from bulkhead.steps.retries import own_retry_delay, platform_retry, without_past_delays
 from bulkhead.steps.verdicts import Cause, Verdict
 
 OOM = Verdict(Cause.OUT_OF_MEMORY, "train", attempt=2, memory_limit=512 * MIB)
@@ -113,3 +113,41 @@ def test_there_is_no_own_retry_without_a_policy_or_where_no_code_can_have_run() 
     assert own_retry_delay(FAILED, None, 0, history()) is None
     rejected = replace(FAILED, cause=Cause.REJECTED)
     assert own_retry_delay(rejected, POLICY, 0, history()) is None
+
+
+# --- Runs that are resumed ------------------------------------------------------------------------
+
+
+def event(kind: DagsterEventType, step: str = "train", delay: float | None = None) -> DagsterEvent:
+    is_retry = kind == DagsterEventType.STEP_UP_FOR_RETRY
+    error = SerializableErrorInfo("it failed", [], None)
+    return DagsterEvent(
+        event_type_value=kind.value,
+        job_name="job",
+        step_key=step,
+        event_specific_data=StepRetryData(error, delay) if is_retry else None,
+    )
+
+
+def delays(events: list[DagsterEvent]) -> list[float | None]:
+    found = (each.event_specific_data for each in without_past_delays(events))
+    return [data.seconds_to_wait for data in found if isinstance(data, StepRetryData)]
+
+
+RETRY, START = DagsterEventType.STEP_UP_FOR_RETRY, DagsterEventType.STEP_START
+
+
+def test_the_delay_of_a_retry_that_was_made_does_not_count_again() -> None:
+    assert delays([event(START), event(RETRY, delay=9), event(START)]) == [None]
+    assert delays([event(RETRY, delay=9), event(RETRY, delay=9), event(START)]) == [None, None]
+
+
+def test_the_delay_of_a_retry_that_is_still_to_be_made_counts() -> None:
+    assert delays([event(START), event(RETRY, delay=9)]) == [9]
+    assert delays([event(RETRY, delay=9), event(START, step="report")]) == [9]
+
+
+def test_nothing_else_of_the_log_changes() -> None:
+    events = [event(START), event(RETRY, delay=9), event(START), event(START, step="report")]
+    assert [each.event_type for each in without_past_delays(events)] == [START, RETRY, START, START]
+    assert without_past_delays(events)[::3] == events[::3]

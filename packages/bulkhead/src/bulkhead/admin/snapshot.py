@@ -29,8 +29,8 @@ _NOT_FOUND: Final = 404
 class Contents:
     """The objects of a namespace; a kind that this user may not list is in `unreadable` instead."""
 
-    objects: Mapping[str, tuple[Object, ...]] = field(default_factory=dict)
-    unreadable: Mapping[str, str] = field(default_factory=dict)
+    objects: Mapping[str, tuple[Object, ...]] = field(default_factory=dict[str, tuple[Object, ...]])
+    unreadable: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __getitem__(self, kind: str) -> tuple[Object, ...]:
         """Return the objects of a kind such as `pods`."""
@@ -45,7 +45,7 @@ class Contents:
 class WebServerAnswer:
     """What the web server reports, or `error` if it did not answer."""
 
-    locations: Mapping[str, LoadStatus] = field(default_factory=dict)
+    locations: Mapping[str, LoadStatus] = field(default_factory=dict[str, LoadStatus])
     daemons: tuple[Daemon, ...] = ()
     error: str | None = None
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from bulkhead.admin.snapshot import Snapshot
-from bulkhead.admin.workloads import Object, is_available, why_unavailable
+from bulkhead.admin.workloads import is_available, why_unavailable
 from bulkhead.discovery.registry import Registration
-from bulkhead.kube.objects import parts
+from bulkhead.kube.objects import Object, parts
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,8 +73,12 @@ def read(client: GraphQLClient, *, location: str | None, job: str | None, most: 
         **({"pipelineName": job} if job else {}),
     }
     found = runs.newest(client, most=most, fields=_RUN_FIELDS, filters=filters)
+
+    def read_run(run: Object) -> list[Attempt]:
+        return [*attempts_of(run, _events(client, run))]
+
     with ThreadPoolExecutor(_PARALLEL) as pool:
-        attempts = pool.map(lambda run: [*attempts_of(run, _events(client, run))], found)
+        attempts = pool.map(read_run, found)
         return Usage(len(found), tuple(each for some in attempts for each in some))
 
 

@@ -27,6 +27,10 @@ _OWN_STORAGE: Final = re.compile(
     r"ephemeral local storage usage exceeds|exceeded its local ephemeral storage limit"
     r"|Usage of EmptyDir volume"
 )
+# The node ended the pod's own sandbox before the container could join its namespaces; seen on nodes
+# that start many pods at once.
+_SANDBOX_GONE: Final = re.compile(r"/proc/0/ns/")
+
 _NODE_LOST_DISRUPTIONS: Final = frozenset({"DeletionByTaintManager", "DeletionByPodGC"})
 _EVICTIONS: Final = frozenset({"EvictionByEvictionAPI", "TerminationByKubelet"})
 _NODE_SHUTDOWN_REASONS: Final = frozenset({"Terminated", "NodeShutdown", "Shutdown"})
@@ -141,6 +145,8 @@ def _failed_pod(pod: StepPod, known: Verdict) -> Verdict:
 def _ended_container(ending: Ending, known: Verdict) -> Verdict:
     number = ending.exit_code - _SIGNAL_BASE
     if ending.reason in NEVER_RAN_REASONS:
+        if _SANDBOX_GONE.search(ending.message):
+            return replace(known, cause=Cause.EVICTED, detail=ending.message, exit_code=None)
         return replace(known, cause=Cause.CANNOT_START, detail=ending.message)
     if ending.reason in LOST_REASONS:
         return replace(known, cause=Cause.NODE_LOST, detail=ending.message)

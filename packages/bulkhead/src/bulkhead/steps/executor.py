@@ -32,7 +32,7 @@ from bulkhead.steps.handler import IsolatedStepHandler
 from bulkhead.steps.history import History, PlatformRetry
 from bulkhead.steps.judging import Timeouts
 from bulkhead.steps.resources import StepResources
-from bulkhead.steps.retries import own_retry_delay, platform_retry
+from bulkhead.steps.retries import own_retry_delay, platform_retry, without_past_delays
 from bulkhead.steps.verdicts import Verdict
 
 _POLL_SECONDS_ENV = "DAGSTER_STEP_DELEGATING_EXECUTOR_SLEEP_SECONDS"
@@ -152,9 +152,11 @@ class IsolatedStepExecutor(StepDelegatingExecutor):
     ) -> list[DagsterEvent]:
         """Return all new events. Pods that ended before this call are judged after it."""
         del seen_storage_ids  # the tail knows them
-        if self._tail is None:
-            self._tail = EventTail(instance, run_id, self._pop_events_limit)
+        is_first = self._tail is None
+        self._tail = self._tail or EventTail(instance, run_id, self._pop_events_limit)
         events = self._tail.read(from_further_back=self._handler.settle())
+        if is_first:  # of a run that is resumed it has all that happened before
+            events = without_past_delays(events)
         self._history.observe(events)
         now = time.monotonic()
         if events:

@@ -1,11 +1,47 @@
 """Decides what follows when an attempt at a step has ended without a result."""
 
-from dagster import RetryPolicy
+from collections.abc import Sequence
+from typing import Final
 
+from dagster import DagsterEvent, DagsterEventType, RetryPolicy
+
+from bulkhead.dagster_compat import StepRetryData
 from bulkhead.steps.ceiling import Ceiling
 from bulkhead.steps.history import History, PlatformRetry, grown_memory
 from bulkhead.steps.resources import StepResources
 from bulkhead.steps.verdicts import Cause, Verdict
+
+_ATTEMPTS: Final = frozenset(
+    {
+        DagsterEventType.STEP_WORKER_STARTING,
+        DagsterEventType.STEP_WORKER_STARTED,
+        DagsterEventType.STEP_START,
+        DagsterEventType.STEP_RESTARTED,
+        DagsterEventType.STEP_SUCCESS,
+        DagsterEventType.STEP_FAILURE,
+        DagsterEventType.STEP_UP_FOR_RETRY,
+    }
+)
+"""Events of an attempt that has at least been launched."""
+
+
+def without_past_delays(events: Sequence[DagsterEvent]) -> list[DagsterEvent]:
+    """Return a run's events without the delay of retries that were made.
+
+    Dagster replays the events of a run that is resumed, and counts the delay of each retry from the
+    replay. A retry that was made in the meantime would then end before it may start.
+    """
+    made: set[str] = set()
+    replayed: list[DagsterEvent] = []
+    for event in reversed(events):
+        data, step = event.event_specific_data, event.step_key
+        if isinstance(data, StepRetryData) and step in made:
+            replayed.append(event._replace(event_specific_data=StepRetryData(data.error)))
+        else:
+            replayed.append(event)
+        if step and event.event_type in _ATTEMPTS:
+            made.add(step)
+    return replayed[::-1]
 
 
 def platform_retry(

@@ -42,6 +42,7 @@ USAGE_KEYS: Final = ("peak_memory", "memory_limit", "cpu_seconds")
 _ARGUMENTS_ENV: Final = "DAGSTER_COMPRESSED_EXECUTE_STEP_ARGS"
 _MOST_CONNECTIONS: Final = 2
 _TERMINATED: Final = 143  # 128 and SIGTERM
+_INTERRUPTS: Final = frozenset({"DagsterExecutionInterruptedError", "KeyboardInterrupt"})
 
 
 def main() -> None:
@@ -244,22 +245,27 @@ def _own_retries_only(args: "ExecuteStepArgs") -> "KnownExecutionState":
 
 @contextmanager
 def _interrupts_left_to_the_run(instance: "DagsterInstance", run_id: str) -> Generator[None]:
-    """Keep a step that receives SIGTERM from reporting a failure.
+    """Keep a step that receives SIGTERM from reporting a failure or a retry.
 
-    Dagster would write a failure. But the pod may have been evicted, or its node drained, and then
-    the run retries the step. A run that is being cancelled does get the failure.
+    Dagster would write one. But the pod may have been evicted, or its node drained, and then the
+    run retries the step without using the step's own retries. A run that is being cancelled does
+    get the event.
+
+    Raises:
+        DagsterExecutionInterruptedError: an event was kept back, and Dagster raised nothing.
     """
     from dagster import DagsterRunStatus
 
-    from bulkhead.dagster_compat import ErrorSource, StepFailureData
+    from bulkhead.dagster_compat import DagsterExecutionInterruptedError
 
     handle = instance.handle_new_event
+    kept_back: list[Any] = []
 
     def handle_unless_interrupted(event: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - Dagster's own
-        data = event.dagster_event and event.dagster_event.event_specific_data
-        if isinstance(data, StepFailureData) and data.error_source == ErrorSource.INTERRUPT:
+        if _is_of_interrupt(event.dagster_event and event.dagster_event.event_specific_data):
             run = instance.get_run_by_id(run_id)
             if run and run.status == DagsterRunStatus.STARTED:
+                kept_back.append(event)
                 return None
         return handle(event, **kwargs)
 
@@ -268,6 +274,25 @@ def _interrupts_left_to_the_run(instance: "DagsterInstance", run_id: str) -> Gen
         yield
     finally:
         instance.handle_new_event = handle
+    if kept_back:
+        raise DagsterExecutionInterruptedError
+
+
+def _is_of_interrupt(data: object) -> bool:
+    """Return whether the data of an event is a failure or a retry because of an interrupt.
+
+    Dagster reports an interrupt as a failure. Where the op has a retry policy, it reports a retry,
+    or a failure of the op itself when the policy allows no further retry. The interrupt is the
+    cause of that error then.
+    """
+    from bulkhead.dagster_compat import ErrorSource, StepFailureData, StepRetryData
+
+    if isinstance(data, StepFailureData) and data.error_source == ErrorSource.INTERRUPT:
+        return True
+    if not isinstance(data, StepFailureData | StepRetryData) or data.error is None:
+        return False
+    cause = data.error.cause
+    return cause is not None and cause.cls_name in _INTERRUPTS
 
 
 def _report(usage: Usage, instance: "DagsterInstance", run: "DagsterRun", step_key: str) -> None:
