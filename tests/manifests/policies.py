@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.manifests.render import Manifest, containers, identity, pod_template
 
+from bulkhead.kube.objects import part, parts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -110,7 +112,7 @@ def grants_little(manifests: list[Manifest]) -> Iterator[str]:
     for manifest in manifests:
         if manifest["kind"] in CLUSTER_SCOPED and manifest["kind"] not in CLUSTER_WIDE:
             yield f"{_name(manifest)} holds for the whole cluster"
-        for rule in manifest.get("rules", []) if "Role" in manifest["kind"] else []:
+        for rule in parts(manifest, "rules") if "Role" in manifest["kind"] else ():
             if "*" in rule["apiGroups"]:
                 yield f"{_name(manifest)} has a wildcard for API groups"
             for verb in FORBIDDEN_VERBS.intersection(rule["verbs"]):
@@ -216,7 +218,7 @@ def hides_passwords(manifests: list[Manifest]) -> Iterator[str]:
         base64.b64decode(value).decode()
         for manifest in manifests
         if manifest["kind"] == "Secret"
-        for key, value in (manifest.get("data") or {}).items()
+        for key, value in part(manifest, "data").items()
         if not key.endswith("USERNAME")
     }
     for manifest in manifests:

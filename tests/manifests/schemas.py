@@ -29,7 +29,7 @@ def violations(manifest: Manifest, version: str) -> list[str]:
     """Return what a Kubernetes of that version would refuse, unknown fields included."""
     kind = manifest["kind"].lower()
     group = re.sub(r"^([^./]*)(?:\.[^/]*)?/", r"\1-", manifest["apiVersion"])
-    validator = _validator(version, f"{kind}-{group}.json")
+    validator: Any = _validator(version, f"{kind}-{group}.json")
     return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(manifest)]
 
 
@@ -42,7 +42,8 @@ def _validator(version: str, name: str) -> jsonschema.Draft202012Validator:
 @cache
 def _registry(version: str) -> Registry[Any]:
     definitions = json.loads((_folder(version) / "_definitions.json").read_text())
-    return Resource.from_contents(definitions) @ Registry()
+    registry: Registry[Any] = Registry()
+    return Resource.from_contents(definitions) @ registry
 
 
 def _folder(version: str) -> Path:

@@ -11,13 +11,13 @@ import yaml
 from dagster._config import process_config, resolve_to_config_type
 from dagster._core.instance.config import dagster_instance_config
 from dagster_aws.s3.compute_log_manager import S3ComputeLogManager
-from dagster_k8s.container_context import K8sContainerContext
 from dagster_k8s.job import DagsterK8sJobConfig, construct_dagster_k8s_job
-from kubernetes.client import ApiClient
 from tests.manifests import render
 
 from bulkhead import names
 from bulkhead.compute_logs import LazyS3ComputeLogManager
+from bulkhead.dagster_compat import container_context
+from bulkhead.kube.jobs import plain_object
 from bulkhead.launcher import NamespacedRunLauncher
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ def step_job() -> dict[str, Any]:
             *("security_context", "run_k8s_config", "image_pull_policy"),
         )
     }
-    context = K8sContainerContext.create_from_config({"k8s": common}).merge(
-        K8sContainerContext.create_from_config(json.loads(data[names.CONTAINER_CONTEXT_ENV]))
+    context = container_context({"k8s": common}).merge(
+        container_context(json.loads(data[names.CONTAINER_CONTEXT_ENV]))
     )
     assert context.namespace == team.namespace
     job = construct_dagster_k8s_job(
@@ -93,7 +93,7 @@ def step_job() -> dict[str, Any]:
         job_name="dagster-step-test",
         user_defined_k8s_config=context.run_k8s_config,
     )
-    return ApiClient().sanitize_for_serialization(job)
+    return plain_object(job)
 
 
 def test_what_a_team_gives_once_reaches_its_steps(

@@ -42,7 +42,9 @@ def team(location: render.Case) -> list[render.Manifest]:
     return render.rendered(location)
 
 
-def _environment(manifests: list[render.Manifest], name: str, namespace: str = "") -> dict:
+def _environment(
+    manifests: list[render.Manifest], name: str, namespace: str = ""
+) -> dict[str, str]:
     return render.find(manifests, "ConfigMap", name, namespace)["data"]
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jsonschema
 import pytest
@@ -83,5 +83,5 @@ def test_the_schema_rejects_units_that_only_the_library_reads(suffix: str) -> No
             jsonschema.validate(quantity, _schema(render.PLATFORM)["definitions"][definition])
 
 
-def _schema(chart: Path) -> dict:
+def _schema(chart: Path) -> dict[str, Any]:
     return json.loads((chart / "values.schema.json").read_text())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import yaml
@@ -198,12 +198,13 @@ def test_an_ingress_with_tls_and_without_a_certificate_is_refused(minimal: rende
 def _objects(schema: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
     """Every schema of an object, with its path in the file; conditions count as no schema."""
     if isinstance(schema, list):
-        for number, each in enumerate(schema):
+        for number, each in enumerate(cast("list[Any]", schema)):
             yield from _objects(each, f"{path}/{number}")
     elif isinstance(schema, dict):
-        if "object" in schema.get("type", ()):
-            yield path, schema
-        for key, each in schema.items():
+        known = cast("dict[str, Any]", schema)
+        if "object" in known.get("type", ()):
+            yield path, known
+        for key, each in known.items():
             if key not in {"if", "then"}:
                 yield from _objects(each, f"{path}/{key}")
 
