@@ -15,7 +15,7 @@ from tests.e2e.waiting import NotYet, until
 if TYPE_CHECKING:
     from tests.e2e.cluster import Kube
     from tests.e2e.dagster_client import Dagster
-from tests.e2e.installation import Installation
+    from tests.e2e.installation import Installation
 
 DOWN = 20
 """Seconds without the part."""
