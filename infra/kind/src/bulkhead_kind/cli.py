@@ -7,8 +7,17 @@ from pathlib import Path
 import click
 
 from bulkhead.webserver_api.errors import WebServerError
-from bulkhead_kind import cluster, debian, engine, host, installation, registry, tools, up
-from bulkhead_kind import images as built
+from bulkhead_kind import (
+    cluster,
+    debian,
+    engine,
+    host,
+    images as built,
+    installation,
+    registry,
+    tools,
+    up,
+)
 from bulkhead_kind.cluster import ClusterError
 from bulkhead_kind.engine import EngineError
 from bulkhead_kind.paths import BUILD, LOGS

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from rich.console import Console
-from rich.progress import Progress as LiveLines
-from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as LiveLines, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from bulkhead_kind.process import CommandError, environment
 

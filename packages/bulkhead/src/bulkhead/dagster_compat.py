@@ -17,17 +17,9 @@ if TYPE_CHECKING:
     from dagster import DagsterEvent, ExecutorDefinition
     from dagster._core.definitions.executor_definition import (
         IN_PROC_CONFIG as IN_PROC_CONFIG,
-    )
-    from dagster._core.definitions.executor_definition import (
         MULTI_PROC_CONFIG as MULTI_PROC_CONFIG,
-    )
-    from dagster._core.definitions.executor_definition import (
         ExecutorRequirement as ExecutorRequirement,
-    )
-    from dagster._core.definitions.executor_definition import (
         in_process_executor as in_process_executor,
-    )
-    from dagster._core.definitions.executor_definition import (
         multiple_process_executor_requirements as multiple_process_executor_requirements,
     )
     from dagster._core.definitions.reconstruct import (
@@ -44,8 +36,6 @@ if TYPE_CHECKING:
     )
     from dagster._core.execution.api import (
         create_execution_plan as create_execution_plan,
-    )
-    from dagster._core.execution.api import (
         execute_plan_iterator as execute_plan_iterator,
     )
     from dagster._core.execution.context.system import (
@@ -56,14 +46,8 @@ if TYPE_CHECKING:
     )
     from dagster._core.execution.plan.objects import (
         ErrorSource as ErrorSource,
-    )
-    from dagster._core.execution.plan.objects import (
         StepFailureData as StepFailureData,
-    )
-    from dagster._core.execution.plan.objects import (
         StepRetryData as StepRetryData,
-    )
-    from dagster._core.execution.plan.objects import (
         UserFailureData as UserFailureData,
     )
     from dagster._core.execution.plan.state import (
@@ -71,14 +55,10 @@ if TYPE_CHECKING:
     )
     from dagster._core.execution.retries import (
         RetryMode as RetryMode,
-    )
-    from dagster._core.execution.retries import (
         get_retries_config as get_retries_config,
     )
     from dagster._core.execution.step_dependency_config import (
         StepDependencyConfig as StepDependencyConfig,
-    )
-    from dagster._core.execution.step_dependency_config import (
         get_step_dependency_config_field as get_step_dependency_config_field,
     )
     from dagster._core.execution.tags import (
@@ -89,11 +69,7 @@ if TYPE_CHECKING:
     )
     from dagster._core.executor.step_delegating import (
         CheckStepHealthResult as CheckStepHealthResult,
-    )
-    from dagster._core.executor.step_delegating import (
         StepDelegatingExecutor as StepDelegatingExecutor,
-    )
-    from dagster._core.executor.step_delegating import (
         StepHandlerContext as StepHandlerContext,
     )
     from dagster._core.instance.ref import (
@@ -101,17 +77,9 @@ if TYPE_CHECKING:
     )
     from dagster._core.launcher import (
         CheckRunHealthResult as CheckRunHealthResult,
-    )
-    from dagster._core.launcher import (
         LaunchRunContext as LaunchRunContext,
-    )
-    from dagster._core.launcher import (
         ResumeRunContext as ResumeRunContext,
-    )
-    from dagster._core.launcher import (
         RunLauncher as RunLauncher,
-    )
-    from dagster._core.launcher import (
         WorkerStatus as WorkerStatus,
     )
     from dagster._core.remote_origin import (
@@ -119,17 +87,11 @@ if TYPE_CHECKING:
     )
     from dagster._core.storage.cloud_storage_compute_log_manager import (
         CloudStorageComputeLogManager as CloudStorageComputeLogManager,
-    )
-    from dagster._core.storage.cloud_storage_compute_log_manager import (
         PollingComputeLogSubscriptionManager as PollingComputeLogSubscriptionManager,
     )
     from dagster._core.storage.compute_log_manager import (
         CapturedLogContext as CapturedLogContext,
-    )
-    from dagster._core.storage.compute_log_manager import (
         CapturedLogSubscription as CapturedLogSubscription,
-    )
-    from dagster._core.storage.compute_log_manager import (
         ComputeIOType as ComputeIOType,
     )
     from dagster._core.storage.event_log.schema import (
@@ -137,8 +99,6 @@ if TYPE_CHECKING:
     )
     from dagster._core.storage.local_compute_log_manager import (
         IO_TYPE_EXTENSION as IO_TYPE_EXTENSION,
-    )
-    from dagster._core.storage.local_compute_log_manager import (
         LocalComputeLogManager as LocalComputeLogManager,
     )
     from dagster._core.storage.runs.schema import (
@@ -149,14 +109,10 @@ if TYPE_CHECKING:
     )
     from dagster._core.storage.sql import (
         run_alembic_upgrade as run_alembic_upgrade,
-    )
-    from dagster._core.storage.sql import (
         stamp_alembic_rev as stamp_alembic_rev,
     )
     from dagster._core.workspace.autodiscovery import (
         LOAD_ALL_ASSETS as LOAD_ALL_ASSETS,
-    )
-    from dagster._core.workspace.autodiscovery import (
         loadable_targets_from_loaded_module as loadable_targets_from_loaded_module,
     )
     from dagster._grpc.types import (
@@ -164,20 +120,12 @@ if TYPE_CHECKING:
     )
     from dagster._serdes import (
         ConfigurableClass as ConfigurableClass,
-    )
-    from dagster._serdes import (
         ConfigurableClassData as ConfigurableClassData,
-    )
-    from dagster._serdes import (
         deserialize_value as deserialize_value,
     )
     from dagster._utils import (
         alter_sys_path as alter_sys_path,
-    )
-    from dagster._utils import (
         ensure_file as ensure_file,
-    )
-    from dagster._utils import (
         touch_file as touch_file,
     )
     from dagster._utils.error import (
@@ -188,8 +136,6 @@ if TYPE_CHECKING:
     )
     from dagster._utils.interrupts import (
         capture_interrupts as capture_interrupts,
-    )
-    from dagster._utils.interrupts import (
         setup_interrupt_handlers as setup_interrupt_handlers,
     )
     from dagster.components.definitions import (
@@ -206,17 +152,9 @@ if TYPE_CHECKING:
     )
     from dagster_k8s.job import (
         K8sConfigMergeBehavior as K8sConfigMergeBehavior,
-    )
-    from dagster_k8s.job import (
         UserDefinedDagsterK8sConfig as UserDefinedDagsterK8sConfig,
-    )
-    from dagster_k8s.job import (
         construct_dagster_k8s_job as construct_dagster_k8s_job,
-    )
-    from dagster_k8s.job import (
         get_k8s_job_name as get_k8s_job_name,  # pyright: ignore[reportUnknownVariableType]
-    )
-    from dagster_k8s.job import (
         get_user_defined_k8s_config as get_user_defined_k8s_config,
     )
     from dagster_postgres.run_storage import (

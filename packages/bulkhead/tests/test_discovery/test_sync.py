@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
-from bulkhead.discovery import code_servers, collection, registry_follower, sync
-from bulkhead.discovery import reloader as reloader_module
+from bulkhead.discovery import (
+    code_servers,
+    collection,
+    registry_follower,
+    reloader as reloader_module,
+    sync,
+)
 
 CONFIG_MAPS = "/api/v1/namespaces/bulkhead/configmaps"
 

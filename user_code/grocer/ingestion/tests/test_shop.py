@@ -4,8 +4,7 @@ import dagster as dg
 import pytest
 from support import execute, fill, moment, order, query, resource_of
 
-from ingestion import shop as assets
-from ingestion import tables
+from ingestion import shop as assets, tables
 from ingestion.databases import Database
 
 ORDERS = [assets.orders, *assets.checks_of_orders]

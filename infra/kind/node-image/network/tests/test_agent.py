@@ -10,8 +10,7 @@ from urllib.error import HTTPError
 import pytest
 from network_objects import Json, number, raw_namespace, raw_pod, raw_policy
 
-from bulkhead_network import agent as agent_module
-from bulkhead_network import cni, routes
+from bulkhead_network import agent as agent_module, cni, routes
 from bulkhead_network.agent import Agent, Settings
 from bulkhead_network.cluster import Cluster
 from bulkhead_network.host import Host, HostError

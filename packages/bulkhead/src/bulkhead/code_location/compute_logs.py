@@ -57,7 +57,7 @@ class LazyS3ComputeLogManager(CloudStorageComputeLogManager, ConfigurableClass):
     """Captures output itself, and leaves everything about the store to an `S3ComputeLogManager`.
 
     It has the settings of an `S3ComputeLogManager`. They are checked when this is made: at the
-    first upload or read.
+    first upload or read. Most methods only forward to it, as Dagster's interface needs.
     """
 
     def __init__(self, inst_data: ConfigurableClassData | None, config: Mapping[str, Any]) -> None:

@@ -72,7 +72,10 @@ class WatchEvent:
 
 
 class KubernetesApi:
-    """A connection pool to one API server, safe for use by several threads."""
+    """A connection pool to one API server, safe for use by several threads.
+
+    It is long because it has a method for each verb and way to connect, and nothing else.
+    """
 
     def __init__(
         self,

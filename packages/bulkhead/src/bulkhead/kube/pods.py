@@ -63,7 +63,10 @@ class Ending:
 
 @dataclass(frozen=True)
 class StepPod:
-    """One pod, as last seen; `is_gone` once the API server no longer has it."""
+    """One pod, as last seen; `is_gone` once the API server no longer has it.
+
+    It is long because each field of the API that matters is one small property.
+    """
 
     object: Object
     is_gone: bool = False

@@ -38,7 +38,10 @@ class RefusedError(Exception):
 
 
 class StepJobs:
-    """The Jobs of one run's steps, in the namespace of its code location."""
+    """The Jobs of one run's steps, in the namespace of its code location.
+
+    It has one method for each request.
+    """
 
     def __init__(self, api: KubernetesApi, namespace: str) -> None:
         """Prepare; nothing is requested yet."""
