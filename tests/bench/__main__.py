@@ -17,7 +17,7 @@ from typing import NamedTuple
 import yaml
 from tests.bench import measure, report
 from tests.e2e import cluster
-from tests.e2e.dagster_client import Dagster, ServiceProxy
+from tests.e2e.dagster_client import Dagster, web_server_of
 from tests.e2e.helm import Helm
 from tests.e2e.installation import HELLO_NAMESPACE, PLATFORM, Installation
 
@@ -58,7 +58,7 @@ def main() -> None:
     repeat = parser.parse_args().repeat
 
     kube = cluster.connect()
-    dagster = Dagster(ServiceProxy(kube, PLATFORM, PLATFORM))
+    dagster = Dagster(web_server_of(kube, PLATFORM, PLATFORM))
     platform = Installation(PLATFORM, PLATFORM, kube, Helm(), dagster)
     platform.answers()
     memory = measure.idle_memory(kube, {PLATFORM: "", HELLO_NAMESPACE: "hello: "})

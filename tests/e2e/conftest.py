@@ -14,7 +14,7 @@ import pytest
 import yaml
 from tests.e2e import cluster, diagnostics, team_code
 from tests.e2e.cluster import Kube
-from tests.e2e.dagster_client import Dagster, ServiceProxy
+from tests.e2e.dagster_client import Dagster, web_server_of
 from tests.e2e.helm import Helm
 from tests.e2e.installation import (
     PLATFORM,
@@ -190,6 +190,6 @@ def spare_platform(kube: Kube, helm: Helm, pytestconfig: pytest.Config) -> Itera
 def _installation(
     release: str, namespace: str, kube: Kube, helm: Helm, config: pytest.Config
 ) -> Installation:
-    dagster = Dagster(ServiceProxy(kube, namespace, release))
+    dagster = Dagster(web_server_of(kube, namespace, release))
     config.stash.setdefault(_PLATFORMS, []).append(dagster)
     return Installation(release, namespace, kube, helm, dagster)

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 from tests.e2e import queries
-from tests.e2e.cluster import listed
+from tests.e2e.cluster import ApiException, brief, listed, status_of
 from tests.e2e.waiting import NotYet, until
+
+from bulkhead.kube.api import KubernetesApiError
+from bulkhead.webserver_api.client import GraphQLClient
+from bulkhead.webserver_api.errors import NotGraphQLError, ReportedError
+from bulkhead.webserver_api.transports import ProxyTransport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,35 +35,28 @@ class GraphQLError(AssertionError):
     """The web server answered with an error."""
 
 
-class Transport(Protocol):
-    """What carries a GraphQL request to a web server."""
-
-    def send(self, document: str, variables: Mapping[str, Any]) -> Any:
-        """Send one query or mutation; return the answer's JSON."""
-        ...
-
-
 @dataclass(frozen=True)
-class ServiceProxy:
-    """GraphQL through the API server's proxy of the Service `<release>-webserver`.
-
-    Queries are sent with GET: the proxy may truncate an answer of more than 4 KiB to a request that
-    has a body (https://github.com/golang/go/issues/40747).
-    """
+class _ApiServer:
+    """The API server, with the errors that `bulkhead.webserver_api` expects."""
 
     kube: Kube
-    namespace: str
-    release: str
 
-    def send(self, document: str, variables: Mapping[str, Any]) -> Any:
-        """Send one query or mutation; return the answer's JSON."""
-        service = f"/api/v1/namespaces/{self.namespace}/services/{self.release}-webserver:http"
-        path = f"{service}/proxy/graphql"
-        if document.lstrip().startswith("mutation"):
-            body = {"query": document, "variables": dict(variables)}
-            return self.kube.request("POST", path, body=body)
-        query = {"query": document, "variables": json.dumps(variables)}
-        return self.kube.request("GET", path, query=query)
+    def get(self, path: str, query: Mapping[str, str]) -> dict[str, Any]:
+        return self._request("GET", path, query=query)
+
+    def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._request("POST", path, body=dict(body))
+
+    def _request(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        try:
+            return self.kube.request(method, path, **request)
+        except ApiException as error:
+            raise KubernetesApiError(brief(error), status_of(error)) from error
+
+
+def web_server_of(kube: Kube, namespace: str, release: str) -> GraphQLClient:
+    """Return the client of a release's web server, through the proxy of the API server."""
+    return GraphQLClient(ProxyTransport(_ApiServer(kube), release, namespace))
 
 
 @dataclass(frozen=True)
@@ -137,17 +135,21 @@ class Tick:
 class Dagster:
     """One installation of the platform, seen through its web server."""
 
-    transport: Transport
+    web_server: GraphQLClient
     launched: list[str] = field(default_factory=list)
     """Runs launched through this object, for the diagnosis of a failed test."""
 
     def query(self, document: str, **variables: Any) -> dict[str, Any]:
-        """Send one query or mutation and return its `data`."""
-        answer = self.transport.send(document, variables)
-        fields = cast("dict[str, Any]", answer) if isinstance(answer, dict) else {}
-        if fields.get("errors") or fields.get("data") is None:
-            raise GraphQLError(json.dumps(answer, indent=1)[:4000])
-        return fields["data"]
+        """Send one query or mutation and return its `data`.
+
+        Raises:
+            GraphQLError: the web server answers with an error.
+            NoAnswerError: it does not answer.
+        """
+        try:
+            return self.web_server.execute(document, variables)
+        except (ReportedError, NotGraphQLError) as error:
+            raise GraphQLError(str(error)) from error
 
     # --- Code locations -------------------------------------------------------------------------
 

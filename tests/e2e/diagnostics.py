@@ -10,6 +10,8 @@ import yaml
 from tests.e2e import pods
 from tests.e2e.cluster import BUILD, TEST_LABEL, ApiException, listed
 
+from bulkhead.webserver_api.errors import NoAnswerError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
@@ -120,5 +122,5 @@ def _yaml(kube: Kube, objects: Iterable[object]) -> str:
 def _write(path: Path, content: Callable[[], str | None]) -> None:
     try:
         path.write_text(content() or "")
-    except (ApiException, AssertionError, OSError) as error:
+    except (ApiException, NoAnswerError, AssertionError, OSError) as error:
         path.write_text(f"could not be read: {error}\n")

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from tests.e2e.cluster import ApiException, brief
 from urllib3.exceptions import HTTPError
 
+from bulkhead.webserver_api.errors import NoAnswerError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -55,7 +57,7 @@ def until(
         seen: object
         try:
             answer = condition()
-        except (ApiException, HTTPError, ConnectionError) as error:
+        except (ApiException, NoAnswerError, HTTPError, ConnectionError) as error:
             seen = _brief(error)
         else:
             if isinstance(answer, NotYet):
