@@ -233,7 +233,7 @@ def test_a_code_server_cannot_have_its_runs_launched_in_another_locations_namesp
 
     log = "\n".join(f"{event.message}\n{event.error}" for event in dagster.events(run))
     assert f"container context of its code server is {HELLO_NAMESPACE!r}" in log
-    assert f"stands in namespace {namespace!r}" in log
+    assert f"Its code server is in namespace {namespace!r}" in log
     for where in (HELLO_NAMESPACE, namespace):
         jobs = kube.batch.list_namespaced_job(where, label_selector=f"{pods.RUN_ID}={run}").items
         assert jobs == [], where
