@@ -207,7 +207,7 @@ def test_a_step_waits_for_room_in_the_quota_until_its_timeout(dagster: Dagster, 
     assert dagster.finish(run, 200) == "FAILURE"
     failure = _failure(dagster, run)
     waits = (
-        r"Step fan_out\S* waits for room in the quota of its code location: it requests \S.*; "
+        r"Step branch\[\d\] waits for room in the quota of its code location: it requests \S.*; "
         r".* of .* is in use\."
     )
     assert re.search(rf"{waits} Timed out after \d+ s\.", failure.error), failure.error
