@@ -14,11 +14,11 @@ from bulkhead.admin.findings import (
     utc,
     warning,
 )
-from bulkhead.admin.snapshot import Contents, Object, Snapshot
+from bulkhead.admin.snapshot import Contents, Snapshot
 from bulkhead.admin.workloads import is_available, why_unavailable
 from bulkhead.discovery.registry import Registration
 from bulkhead.kube import quantities
-from bulkhead.kube.objects import part
+from bulkhead.kube.objects import Object, part
 
 _POD_SECURITY_LABEL: Final = "pod-security.kubernetes.io/enforce"
 _POD_SECURITY: Final = "restricted"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from bulkhead import names
 from bulkhead.discovery import workspace
@@ -11,15 +11,12 @@ from bulkhead.discovery.registry import Registration, RegistryError, read_regist
 from bulkhead.discovery.workspace import CodeLocationService, Plan, read_service
 from bulkhead.kube.api import KubernetesApi, KubernetesApiError
 from bulkhead.kube.kubeconfig import METADATA_ONLY
-from bulkhead.kube.objects import part, parts
+from bulkhead.kube.objects import Object, part, parts
 from bulkhead.webserver_api.client import GraphQLClient
 from bulkhead.webserver_api.daemons import Daemon, daemons
 from bulkhead.webserver_api.errors import WebServerError
 from bulkhead.webserver_api.transports import ProxyTransport
 from bulkhead.webserver_api.workspace import LoadStatus, load_statuses
-
-Object = Mapping[str, Any]
-"""A Kubernetes object as its JSON."""
 
 _PARALLEL: Final = 8
 _NOT_FOUND: Final = 404

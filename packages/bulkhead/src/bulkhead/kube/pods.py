@@ -171,7 +171,7 @@ class StepPod:
         """Name and exit code of the init container that failed, if one has."""
         statuses = parts(self._status, "initContainerStatuses")
         for status in statuses:
-            code = status.get("state", {}).get("terminated", {}).get("exitCode", 0)
+            code = part(status, "state", "terminated").get("exitCode", 0)
             if code:
                 return status["name"], int(code)
         return None

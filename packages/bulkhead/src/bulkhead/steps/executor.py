@@ -182,7 +182,7 @@ class IsolatedStepExecutor(StepDelegatingExecutor):
                 _stop_with_the_run(step_context)
             retry = self._platform_retry(verdict, launch.resources)
             if retry:
-                return self._report_platform_retry(step_context, verdict, retry)
+                return self._report_platform_retry(step_context, verdict, sentence, retry)
         advice = sentences.memory_advice(verdict, launch.resources, self._handler.ceiling)
         sentence = f"{sentence} {advice}" if advice else sentence
         delay = self._own_retry_delay(verdict, step_context, known_state)
@@ -203,9 +203,8 @@ class IsolatedStepExecutor(StepDelegatingExecutor):
         )
 
     def _report_platform_retry(
-        self, step_context: IStepContext, verdict: Verdict, retry: PlatformRetry
+        self, step_context: IStepContext, verdict: Verdict, sentence: str, retry: PlatformRetry
     ) -> DagsterEvent:
-        sentence = sentences.of_verdict(verdict)
         if verdict.cause.is_infrastructure:
             number = self._history.infrastructure_retries(verdict.step) + 1
             what = sentences.of_infrastructure_retry(number, self._max_infrastructure_retries)

@@ -7,18 +7,15 @@ listed, then watched from there; see `bulkhead.kube.list_watch`.
 
 import logging
 import threading
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from bulkhead.kube.api import KubernetesApi, KubernetesApiError
 from bulkhead.kube.list_watch import ListWatch
-from bulkhead.kube.objects import parts
+from bulkhead.kube.objects import Object, parts
 from bulkhead.kube.pods import StepPod
 
 _logger = logging.getLogger("bulkhead.steps")
-
-Object = Mapping[str, Any]
 
 _REFUSED: Final = "involvedObject.kind=Job,reason=FailedCreate"
 _RESTART_SECONDS: Final = 5.0
