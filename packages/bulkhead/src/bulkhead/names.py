@@ -29,6 +29,9 @@ DISCOVERY_ROLE: Final = "bulkhead-discovery"
 RUN_ROLE: Final = "bulkhead-run"
 DEPLOYER_ROLE: Final = "bulkhead-deployer"
 
+DEPLOY_LEASE: Final = "bulkhead-deploy"
+"""Name of the Lease that one deploy of a code location holds at a time."""
+
 QUOTA: Final = "bulkhead"
 """Name of the ResourceQuota and of the LimitRange of each code location."""
 
@@ -118,6 +121,16 @@ def object_store(release: str = PLATFORM_NAMESPACE) -> str:
 def registry(release: str = PLATFORM_NAMESPACE) -> str:
     """Return the name of the ConfigMap that registers the code locations."""
     return f"{release}-code-locations"
+
+
+def deploy_records(location: str) -> str:
+    """Return the name of the ConfigMap with the history of a code location's deploys."""
+    return f"{location}-deploys"
+
+
+def deploy_definitions(location: str) -> str:
+    """Return the name of the ConfigMap with what the live image of a code location defines."""
+    return f"{location}-definitions"
 
 
 def label_value(step_key: str) -> str:

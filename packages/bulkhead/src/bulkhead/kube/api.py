@@ -240,6 +240,16 @@ class KubernetesApi:
         response = self._request("POST", path, body=body)
         return self._object(path, response)
 
+    def replace(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace an object with a newer version of it, and return it.
+
+        Raises:
+            KubernetesApiError: As for `get`; status 409 if the object has another
+                `metadata.resourceVersion` by now than `body`, 404 where there is no such object.
+        """
+        response = self._request("PUT", path, body=body)
+        return self._object(path, response)
+
     def patch(self, path: str, changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Change an object, and return it.
 

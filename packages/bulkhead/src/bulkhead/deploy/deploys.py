@@ -1,0 +1,59 @@
+"""All deploys of one call: several code locations beside each other."""
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Final
+
+from bulkhead.deploy.location import LocationDeploy, Outcome
+from bulkhead.deploy.means import Means
+from bulkhead.deploy.sources import CodeFolder
+
+# A location that hangs must not delay the others; more at once would only compete for the machine.
+_AT_ONCE: Final = 4
+
+
+def run(
+    means: Means, targets: Sequence[CodeFolder], *, check_only: bool = False, again: bool = False
+) -> list[Outcome]:
+    """Deploy code locations, up to four at a time; report how each ended.
+
+    A location that fails does not stop the others.
+
+    Args:
+        means: What the deploys share.
+        targets: The code locations.
+        check_only: End after the load check.
+        again: Run the stages also where the image is live already.
+    """
+    began = time.monotonic()
+
+    def deploy(target: CodeFolder) -> Outcome:
+        return LocationDeploy(means, target, check_only=check_only, again=again).run()
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        outcomes = list(pool.map(deploy, targets))
+    seconds = time.monotonic() - began
+    means.report.end(
+        _summary(outcomes, seconds),
+        outcomes=[asdict(each) for each in outcomes],
+        seconds=round(seconds, 1),
+    )
+    return outcomes
+
+
+def _summary(outcomes: Sequence[Outcome], seconds: float) -> str:
+    names = {
+        result: [each.location for each in outcomes if each.result == result]
+        for result in ("live", "checked", "failed")
+    }
+    done = "checked" if names["checked"] else "deployed"
+    count = len(names["checked"] or names["live"])
+    locations = "code location" if len(outcomes) == 1 else "code locations"
+    parts = [f"{done} {count} of {len(outcomes)} {locations} in {seconds:.0f} s"]
+    if names["failed"]:
+        parts.append(f"failed: {', '.join(names['failed'])}")
+    if len(names["live"]) == 1:
+        parts.append(f"undo: bulkhead rollback {names['live'][0]}")
+    return " · ".join(parts)
