@@ -1,0 +1,70 @@
+"""An API server that keeps objects and their versions, as far as this package writes them."""
+
+import itertools
+import json
+import threading
+import uuid
+from http import HTTPStatus
+from typing import Any
+
+from packages.bulkhead.tests.json_server import JsonHandler, serve
+
+from bulkhead.kube.api import KubernetesApi
+
+
+class KubeStore:
+    """Objects by path. A PUT of an old version is a conflict, as is a POST of a known name."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict[str, Any]] = {}
+        self._versions = itertools.count(1)
+        self._lock = threading.Lock()
+        store = self
+
+        class Handler(JsonHandler):
+            def handle_any(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length)) if length else {}
+                with store._lock:
+                    status, answer = store.answer(self.command, self.path.partition("?")[0], body)
+                self.raw(json.dumps(answer).encode(), status)
+
+            do_GET = do_POST = do_PUT = do_DELETE = handle_any  # noqa: N815
+
+        self._server = serve(Handler)
+        self.api = KubernetesApi(f"http://127.0.0.1:{self._server.server_address[1]}")
+
+    def answer(self, verb: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if verb == "POST":
+            path = f"{path}/{body['metadata']['name']}"
+            if path in self.objects:
+                return _status(HTTPStatus.CONFLICT)
+            return HTTPStatus.CREATED, self._keep(path, body, uid=str(uuid.uuid4()))
+        found = self.objects.get(path)
+        if found is None:
+            return _status(HTTPStatus.NOT_FOUND)
+        if verb == "PUT":
+            version = body["metadata"].get("resourceVersion")
+            if version != found["metadata"]["resourceVersion"]:
+                return _status(HTTPStatus.CONFLICT)
+            return HTTPStatus.OK, self._keep(path, body, uid=found["metadata"]["uid"])
+        if verb == "DELETE":
+            wanted = body.get("preconditions", {}).get("uid")
+            if wanted not in {None, found["metadata"]["uid"]}:
+                return _status(HTTPStatus.CONFLICT)
+            del self.objects[path]
+        return HTTPStatus.OK, found
+
+    def stop(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _keep(self, path: str, body: dict[str, Any], *, uid: str) -> dict[str, Any]:
+        version = str(next(self._versions))
+        kept = {**body, "metadata": {**body["metadata"], "uid": uid, "resourceVersion": version}}
+        self.objects[path] = kept
+        return kept
+
+
+def _status(code: HTTPStatus) -> tuple[int, dict[str, Any]]:
+    return code, {"kind": "Status", "message": code.phrase, "reason": code.phrase.replace(" ", "")}
