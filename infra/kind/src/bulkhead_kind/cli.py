@@ -81,6 +81,7 @@ def up_command(kubeconfig: Path | None, *, no_run: bool) -> None:
     target = up.prepare(progress, kubeconfig)
     references = up.build_images(progress, target)
     up.install(progress, target, references)
+    up.prepare_git(progress, target)
     succeeded = no_run or up.run_first_job(progress, target, references)
     progress.print(f"Finished in {time.monotonic() - began:.0f} s")
     up.print_next(progress, target)

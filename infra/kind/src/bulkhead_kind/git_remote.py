@@ -3,73 +3,61 @@
 import os
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from bulkhead_kind import deploy_settings, process
-from bulkhead_kind.installation import Cluster
+from bulkhead_kind import deploy_command, process
 from bulkhead_kind.paths import BUILD, REPOSITORY
 from bulkhead_kind.process import CommandError
-from bulkhead_kind.progress import Progress
 
 NAME = "cluster"
 FOLDER = BUILD / "git" / "cluster.git"
-HOOKS = ("pre-receive", "post-receive")
+_HOOKS = ("pre-receive", "post-receive")
 
 
-def ensure(progress: Progress, cluster: Cluster) -> bool:
-    """Create the repository with its hooks, and add the remote to this clone.
+def create(folder: Path, settings: Path, environment: Mapping[str, str]) -> None:
+    """Create a bare repository that deploys what is pushed to it, or renew its hooks.
 
-    A remote of this name that leads elsewhere stays as it is.
-
-    Returns:
-        Whether `git push cluster` deploys; False if this folder is not a git repository.
+    Args:
+        folder: The repository.
+        settings: The settings of `bulkhead deploy` for the cluster.
+        environment: Variables that `bulkhead deploy` needs.
 
     Raises:
-        StepError: git failed.
+        CommandError: git failed.
     """
-    if not process.succeeds(["git", "-C", str(REPOSITORY), "rev-parse", "--git-dir"]):
-        return False
-    with progress.step("Prepare the git remote cluster"):
-        if not (FOLDER / "HEAD").exists():
-            FOLDER.mkdir(parents=True, exist_ok=True)
-            process.output(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(FOLDER)])
-        for hook in HOOKS:
-            path = FOLDER / "hooks" / hook
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(_hook(hook, cluster))
-            path.chmod(0o755)
-        return _add_remote(progress)
+    if not (folder / "HEAD").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        process.output(["git", "init", "--quiet", "--bare", "--initial-branch=main", str(folder)])
+    for hook in _HOOKS:
+        path = folder / "hooks" / hook
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(_script(hook, settings, environment))
+        path.chmod(0o755)
 
 
-def _add_remote(progress: Progress) -> bool:
-    git = ["git", "-C", str(REPOSITORY), "remote"]
+def add(folder: Path = FOLDER, clone: Path = REPOSITORY) -> str | None:
+    """Add the remote to a clone; return the reason if that is not possible.
+
+    A remote of this name that leads elsewhere stays as it is.
+    """
+    git = ["git", "-C", str(clone), "remote"]
     try:
+        known = process.output(git).split()
+        if NAME not in known:
+            process.output([*git, "add", NAME, str(folder)])
+            return None
         found = process.output([*git, "get-url", NAME])
-    except CommandError:
-        process.output([*git, "add", NAME, str(FOLDER)])
-        return True
-    if Path(found) == FOLDER:
-        return True
-    progress.print(f"The git remote {NAME} leads to {found} and was not changed.")
-    return False
+    except CommandError as error:
+        return str(error)
+    return None if Path(found) == folder else f"the git remote {NAME} leads to {found}"
 
 
-def _hook(hook: str, cluster: Cluster) -> str:
-    """Return the script of a hook; it has the addresses of this machine and of the cluster."""
-    programs = os.pathsep.join(sorted({str(Path(cluster.helm).parent), str(Path(sys.executable).parent)}))
-    environment = {
-        **({"KUBECONFIG": str(cluster.kubeconfig)} if cluster.kubeconfig else {}),
-        **deploy_settings.environment(),
-    }
+def _script(hook: str, settings: Path, environment: Mapping[str, str]) -> str:
+    program = Path(sys.executable).with_name("bulkhead")
+    command = [str(program), "deploy-hook", hook, "--settings", str(settings)]
     exports = [f"export {name}={shlex.quote(value)}" for name, value in environment.items()]
-    command = ["bulkhead", "deploy-hook", hook, "--settings", str(deploy_settings.FILE)]
+    path = f"export PATH={shlex.quote(str(deploy_command.TOOLS))}{os.pathsep}$PATH"
     return "\n".join(
-        [
-            "#!/bin/sh",
-            "# Written by `make up`.",
-            f"PATH={shlex.quote(programs)}:$PATH",
-            *exports,
-            f"exec {shlex.join(command)}",
-            "",
-        ]
+        ["#!/bin/sh", "# Written by `make up`.", path, *exports, f"exec {shlex.join(command)}", ""]
     )

@@ -51,19 +51,6 @@ def platform_images() -> list[Image]:
     ]
 
 
-def location_images(folders: Iterable[Path]) -> list[Image]:
-    """Return an image for each folder, all from the same Dockerfile."""
-    return [
-        Image(
-            folder.name,
-            "code-location",
-            (INSTALLER, BULKHEAD, folder),
-            {"LOCATION": str(folder.relative_to(REPOSITORY))},
-        )
-        for folder in folders
-    ]
-
-
 def ensure(
     progress: Progress,
     engine: Engine,
@@ -124,13 +111,22 @@ def _build_command(image: Image, base: str, local: str) -> list[str]:
     arguments = {"BASE_IMAGE": base, "REVISION": _revision(), **image.arguments}
     return [
         "build",
-        "--network=host",
         f"--file={DOCKERFILES / image.dockerfile / 'Dockerfile'}",
         f"--tag={local}",
         *(f"--build-arg={name}={value}" for name, value in arguments.items()),
-        *_secrets(base),
+        *build_options(base),
         str(REPOSITORY),
     ]
+
+
+def build_options(base: str) -> list[str]:
+    """Return the options of every build here: the network, and settings of package indexes."""
+    return ["--network=host", *_secrets(base)]
+
+
+def record(references: Mapping[str, str]) -> None:
+    """Write RECORD."""
+    _write(RECORD, references)
 
 
 def _secrets(base: str) -> list[str]:

@@ -60,5 +60,7 @@ def deploy(
         by=by or opened.repository.config("user.name") or "unknown",
         snapshot=opened.snapshot,
     )
-    outcomes = deploys.run(means, targets, check_only=check_only, again=again)
+    outcomes = deploys.run(
+        means, targets, check_only=check_only, again=again, are_named=bool(names)
+    )
     sys.exit(any(each.result == "failed" for each in outcomes))

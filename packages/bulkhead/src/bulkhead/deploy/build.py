@@ -1,22 +1,15 @@
 """The stage `image`: a clean copy of a folder, and the image with it in the registry."""
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from bulkhead import images
 from bulkhead.deploy.errors import StageError
-from bulkhead.deploy.means import LocationReport, Means, short
-from bulkhead.deploy.repository import RepositoryError, Snapshot
+from bulkhead.deploy.repository import Repository, RepositoryError, Snapshot
+from bulkhead.deploy.settings import Settings
 from bulkhead.deploy.sources import CodeFolder
 from bulkhead.registry import RegistryError
-
-_WORK: Final = {
-    "code": "code layer only",
-    "library": "bulkhead and code layers",
-    "packages": "new packages",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +29,14 @@ class Exported:
     commit: str | None
 
 
-def export(means: Means, target: CodeFolder, snapshot: Snapshot, to: Path) -> Exported:
+def export(
+    repository: Repository, settings: Settings, target: CodeFolder, snapshot: Snapshot, to: Path
+) -> Exported:
     """Copy the folder, and the chart and the source of `bulkhead` if they are in the repository.
 
     Raises:
         StageError: git cannot read them.
     """
-    repository, settings = means.repository, means.settings
     folder, library, chart = to / "code", to / "library", to / "chart"
     try:
         tree = repository.tree_of(snapshot, target.folder)
@@ -69,28 +63,25 @@ def export(means: Means, target: CodeFolder, snapshot: Snapshot, to: Path) -> Ex
     )
 
 
-def ensure_image(means: Means, report: LocationReport, exported: Exported) -> images.Built:
-    """Return the image in the registry; build what it lacks.
+def ensure_image(
+    settings: Settings, exported: Exported, on_progress: Callable[[str], None]
+) -> images.Built:
+    """Return the image in the registry; build and push what it lacks.
 
     Raises:
         StageError: It cannot be built, or the registry rejects it or does not answer.
     """
-    settings = means.settings
-    began = time.monotonic()
     try:
-        built = images.ensure(
+        return images.ensure(
             exported.source,
             images.Target(settings.registry, settings.push_prefix, settings.plain_http),
             base_image=settings.base_image,
             library=exported.library,
             build_options=settings.build_options,
             engine=settings.engine,
-            report=lambda text: report.progress("image", text),
+            report=on_progress,
         )
     except images.ImageError as error:
         raise StageError("image", str(error), error.output) from error
     except RegistryError as error:
         raise StageError("image", str(error)) from error
-    if built.work != "nothing":
-        report.stage("image", f"{short(built.reference)}  {_WORK[built.work]}", began)
-    return built

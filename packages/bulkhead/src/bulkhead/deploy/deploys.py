@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final
 
 from bulkhead.deploy.location import LocationDeploy, Outcome
@@ -15,7 +15,12 @@ _AT_ONCE: Final = 4
 
 
 def run(
-    means: Means, targets: Sequence[CodeFolder], *, check_only: bool = False, again: bool = False
+    means: Means,
+    targets: Sequence[CodeFolder],
+    *,
+    check_only: bool = False,
+    again: bool = False,
+    are_named: bool = False,
 ) -> list[Outcome]:
     """Deploy code locations, up to four at a time; report how each ended.
 
@@ -26,11 +31,20 @@ def run(
         targets: The code locations.
         check_only: End after the load check.
         again: Run the stages also where the image is live already.
+        are_named: The caller named each of them. Otherwise those that the platform does not know
+            are left out.
     """
     began = time.monotonic()
 
     def deploy(target: CodeFolder) -> Outcome:
-        return LocationDeploy(means, target, check_only=check_only, again=again).run()
+        outcome = LocationDeploy(means, target, check_only=check_only, again=again).run()
+        if outcome.result != "not registered":
+            return outcome
+        if not are_named:
+            means.report.location(target.name, "not registered on this platform, left out")
+            return outcome
+        means.report.failure(target.name, "lock", outcome.reason or "", "", "")
+        return replace(outcome, result="failed")
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         outcomes = list(pool.map(deploy, targets))

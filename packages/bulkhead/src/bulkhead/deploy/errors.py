@@ -9,3 +9,7 @@ class StageError(Exception):
         super().__init__(reason)
         self.stage = stage
         self.output = output
+
+
+class NotRegisteredError(StageError):
+    """The platform has no code location of this name."""

@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Literal
 
+from bulkhead import images
 from bulkhead.deploy import build, definitions, live, records
 from bulkhead.deploy.check import check_definitions
-from bulkhead.deploy.errors import StageError
+from bulkhead.deploy.errors import NotRegisteredError, StageError
 from bulkhead.deploy.lease import DeployLease, LeaseError
 from bulkhead.deploy.load_check import Summary
 from bulkhead.deploy.means import LocationReport, Means, short
@@ -20,10 +22,16 @@ from bulkhead.deploy.release import Releases, release_of
 from bulkhead.deploy.sources import CodeFolder
 from bulkhead.kube.api import KubernetesApiError
 
-Result = Literal["unchanged", "checked", "live", "failed"]
+Result = Literal["unchanged", "checked", "live", "failed", "not registered"]
 """How a deploy ends; `failed` leaves live what was live before."""
 
 _LOCK_SECONDS: Final = 900.0
+
+_WORK: Final = {
+    "code": "code layer only",
+    "library": "bulkhead and code layers",
+    "packages": "new packages",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,8 @@ class LocationDeploy:
         try:
             with self._locked() as lease:
                 result = self._stages(lease)
+        except NotRegisteredError as error:
+            result, reason = "not registered", str(error)
         except StageError as error:
             reason = f"{error.stage}: {error}"
             self._means.report.failure(
@@ -100,18 +110,19 @@ class LocationDeploy:
         except LeaseError as error:
             raise StageError("lock", str(error)) from error
         except KubernetesApiError as error:
-            raise StageError("lock", _rights(error, self._target)) from error
+            raise _refusal(error, self._target) from error
 
     def _stages(self, lease: DeployLease) -> Result:
         means, target = self._means, self._target
         snapshot = means.snapshot()
         with tempfile.TemporaryDirectory(prefix="bulkhead-deploy-") as scratch:
-            exported = build.export(means, target, snapshot, Path(scratch))
+            exported = build.export(
+                means.repository, means.settings, target, snapshot, Path(scratch)
+            )
             self._commit = exported.commit
             server = live.code_server(means.api, target.namespace, target.name)
             history = self._releases.history()
-            built = build.ensure_image(means, self._report, exported)
-            self._image = built.reference
+            built = self._build(exported)
             is_deployed = bool(history) and history[-1].status == "deployed"
             is_live = server is not None and server.image == built.reference and is_deployed
             if is_live and not self._again:
@@ -128,6 +139,16 @@ class LocationDeploy:
             )
         self._remember(found)
         return "live"
+
+    def _build(self, exported: build.Exported) -> images.Built:
+        began = time.monotonic()
+        built = build.ensure_image(
+            self._means.settings, exported, lambda text: self._report.progress("image", text)
+        )
+        self._image = built.reference
+        if built.work != "nothing":
+            self._report.stage("image", f"{short(built.reference)}  {_WORK[built.work]}", began)
+        return built
 
     def _remember(self, found: Summary) -> None:
         """Keep what the image defines, for the comparison of the next deploy."""
@@ -168,15 +189,18 @@ class LocationDeploy:
         return f"Live is {short(server.image)}."
 
 
-def _rights(error: KubernetesApiError, target: CodeFolder) -> str:
-    if error.status == 403:  # noqa: PLR2004 - HTTP
-        return (
+def _refusal(error: KubernetesApiError, target: CodeFolder) -> StageError:
+    """Return why the lock, the first object of a deploy, could not be created."""
+    if error.status == HTTPStatus.FORBIDDEN:
+        return StageError(
+            "lock",
             f"This account may not deploy {target.name}: {error.message}. Ask the platform admin "
-            f"to add it to codeLocations.{target.name}.deployers."
+            f"to add it to codeLocations.{target.name}.deployers.",
         )
-    if error.status == 404:  # noqa: PLR2004 - HTTP
-        return (
+    if error.status == HTTPStatus.NOT_FOUND:
+        return NotRegisteredError(
+            "lock",
             f"There is no namespace {target.namespace}. Ask the platform admin to register "
-            f"codeLocations.{target.name}, or set `namespace` in bulkhead.toml."
+            f"codeLocations.{target.name}, or set `namespace` in bulkhead.toml.",
         )
-    return str(error)
+    return StageError("lock", str(error))
