@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.e2e import pods
 from tests.e2e.cluster import BUILD, ApiException, status_of
-from tests.e2e.installation import HELLO, HELLO_NAMESPACE
+from tests.e2e.installation import HELLO, HELLO_NAMESPACE, PLATFORM
 from tests.e2e.probe import Probe
 from tests.e2e.push_repository import (
     DEFINITIONS,
@@ -24,12 +24,11 @@ from tests.e2e.push_repository import (
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator
     from typing import Any
 
-    from tests.e2e.cluster import Kube
+    from tests.e2e.cluster import Kube, Pod
     from tests.e2e.dagster_client import Dagster
-    from tests.e2e.installation import Installation
 
 LIVE_SECONDS = 60.0
 """Safety limit of a push with changed code. The measured figures are in the README."""
@@ -38,7 +37,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def repository(registered: dict[str, Any], dagster: Dagster) -> Iterator[PushRepository]:
+def repository(registered: dict[str, Any], dagster: Dagster) -> PushRepository:
     """A repository whose two code locations are live."""
     assert {PUSHED, DEPENDENT} <= registered.keys()
     found = PushRepository(BUILD / "e2e" / "push")
@@ -47,14 +46,13 @@ def repository(registered: dict[str, Any], dagster: Dagster) -> Iterator[PushRep
     assert "deployed 2 of 2 code locations" in push.output, push.output
     dagster.loaded(PUSHED)
     dagster.loaded(DEPENDENT)
-    yield found
+    return found
 
 
 @contextmanager
-def nothing_else_changes(kube: Kube, platform: Installation) -> Generator[None]:
+def nothing_else_changes(kube: Kube, dagster: Dagster) -> Generator[None]:
     """Assert that no other pod restarts, and that no request to the Dagster UI fails."""
-    dagster = platform.dagster
-    namespaces = (platform.namespace, HELLO_NAMESPACE, f"bulkhead-{DEPENDENT}")
+    namespaces = (PLATFORM, HELLO_NAMESPACE, f"bulkhead-{DEPENDENT}")
     before = pods.long_lived(kube, *namespaces)
     jobs = {
         HELLO: (dagster.loaded(HELLO).jobs["hello_dagster"], "hello_dagster"),
@@ -78,6 +76,11 @@ def image(kube: Kube) -> str:
     return deployment.spec.template.spec.containers[0].image
 
 
+def labels_of(pod: Pod) -> dict[str, str]:
+    """The labels of a pod."""
+    return pod.metadata.labels or {}
+
+
 def deploys(kube: Kube) -> list[dict[str, Any]]:
     """The records of PUSHED, as `bulkhead history --json` prints them."""
     name = f"{PUSHED}-deploys"
@@ -86,10 +89,10 @@ def deploys(kube: Kube) -> list[dict[str, Any]]:
 
 
 def test_a_change_is_live_and_nothing_else_restarts(
-    kube: Kube, platform: Installation, dagster: Dagster, repository: PushRepository
+    kube: Kube, dagster: Dagster, repository: PushRepository
 ) -> None:
     repository.good("a change")
-    with nothing_else_changes(kube, platform):
+    with nothing_else_changes(kube, dagster):
         push = repository.push()
     print(push.output)
     assert push.code == 0
@@ -118,7 +121,6 @@ BAD = {
 @pytest.mark.parametrize(("code", "reason"), BAD.values(), ids=BAD.keys())
 def test_a_push_of_bad_code_leaves_the_old_version_live(
     kube: Kube,
-    platform: Installation,
     dagster: Dagster,
     repository: PushRepository,
     code: str,
@@ -126,7 +128,7 @@ def test_a_push_of_bad_code_leaves_the_old_version_live(
 ) -> None:
     live, shown = image(kube), version(dagster)
     repository.code(code)
-    with nothing_else_changes(kube, platform):
+    with nothing_else_changes(kube, dagster):
         push = repository.push()
     print(push.output)
     assert push.code == 0, "the push itself is accepted"
@@ -139,7 +141,7 @@ def test_a_push_of_bad_code_leaves_the_old_version_live(
 
 
 def test_a_server_that_crashes_after_the_check_is_rolled_back(
-    kube: Kube, platform: Installation, dagster: Dagster, repository: PushRepository
+    kube: Kube, dagster: Dagster, repository: PushRepository
 ) -> None:
     live, shown = image(kube), version(dagster)
     # Only in the code server: there the process serves, and does not report.
@@ -147,7 +149,7 @@ def test_a_server_that_crashes_after_the_check_is_rolled_back(
         "import os, sys\nif 'api' in sys.argv:\n    print('no port', flush=True)\n    os._exit(4)\n"
         + DEFINITIONS.format(version="crashes")
     )
-    with nothing_else_changes(kube, platform):
+    with nothing_else_changes(kube, dagster):
         push = repository.push()
     print(push.output)
     assert "✗ live" in push.output
@@ -155,7 +157,7 @@ def test_a_server_that_crashes_after_the_check_is_rolled_back(
 
 
 def test_a_lock_that_cannot_be_installed_is_reported_with_the_installers_words(
-    kube: Kube, platform: Installation, repository: PushRepository
+    kube: Kube, dagster: Dagster, repository: PushRepository
 ) -> None:
     live = image(kube)
     repository.good("another lock")
@@ -163,7 +165,7 @@ def test_a_lock_that_cannot_be_installed_is_reported_with_the_installers_words(
     before = (repository.clone / lock).read_text()
     repository.write(lock, f"{before}no-such-package-of-bulkhead==1.0 --hash=sha256:{'0' * 64}\n")
     try:
-        with nothing_else_changes(kube, platform):
+        with nothing_else_changes(kube, dagster):
             push = repository.push()
     finally:
         repository.write(lock, before)
@@ -174,9 +176,9 @@ def test_a_lock_that_cannot_be_installed_is_reported_with_the_installers_words(
 
 
 def test_two_pushes_at_once_end_with_the_newest(
-    kube: Kube, platform: Installation, dagster: Dagster, repository: PushRepository
+    kube: Kube, dagster: Dagster, repository: PushRepository
 ) -> None:
-    with nothing_else_changes(kube, platform):
+    with nothing_else_changes(kube, dagster):
         repository.good("the first of two")
         repository.commit()
         first = repository.start_push()
@@ -191,11 +193,11 @@ def test_two_pushes_at_once_end_with_the_newest(
 
 
 def test_a_killed_deploy_is_repaired_by_the_next_push(
-    kube: Kube, platform: Installation, dagster: Dagster, repository: PushRepository
+    kube: Kube, dagster: Dagster, repository: PushRepository
 ) -> None:
     repository.good("killed")
     repository.commit()
-    with nothing_else_changes(kube, platform):
+    with nothing_else_changes(kube, dagster):
         process = repository.start_push()
         until(lambda: _lease(kube) or NotYet("no lease"), 60, "the deploy to begin")
         time.sleep(3)  # somewhere in the middle; each place must be repaired
@@ -208,21 +210,21 @@ def test_a_killed_deploy_is_repaired_by_the_next_push(
 
 
 def test_a_rollback_makes_the_earlier_image_live_again(
-    kube: Kube, platform: Installation, dagster: Dagster, repository: PushRepository
+    kube: Kube, dagster: Dagster, repository: PushRepository
 ) -> None:
     repository.good("to go back to")
     assert repository.push().code == 0
     repository.good("to undo")
     assert repository.push().code == 0
     assert version(dagster) == "to undo"
-    with nothing_else_changes(kube, platform):
+    with nothing_else_changes(kube, dagster):
         repository.bulkhead("rollback", PUSHED)
     assert version(dagster) == "to go back to"
     assert "rollback" in repository.bulkhead("history", PUSHED)
 
 
 def test_a_push_that_removes_an_asset_that_others_use_says_so(
-    kube: Kube, platform: Installation, dagster: Dagster, repository: PushRepository
+    kube: Kube, dagster: Dagster, repository: PushRepository
 ) -> None:
     code = repository.good("without weekly orders")
     repository.code(
@@ -230,7 +232,7 @@ def test_a_push_that_removes_an_asset_that_others_use_says_so(
             ", weekly_orders", ", monthly_orders"
         )
     )
-    with nothing_else_changes(kube, platform):
+    with nothing_else_changes(kube, dagster):
         push = repository.push()
     print(push.output)
     assert "+1: monthly_orders" in push.output
@@ -240,14 +242,14 @@ def test_a_push_that_removes_an_asset_that_others_use_says_so(
 
 
 def test_runs_that_run_or_wait_keep_their_image(
-    kube: Kube, platform: Installation, dagster: Dagster, repository: PushRepository
+    kube: Kube, dagster: Dagster, repository: PushRepository
 ) -> None:
     repository.good("before the runs")
     assert repository.push().code == 0
     old = image(kube)
     runs = [dagster.launch(PUSHED, "sleepy") for _ in range(6)]
     repository.good("during the runs")
-    with nothing_else_changes(kube, platform):
+    with nothing_else_changes(kube, dagster):
         push = repository.push()
     print(push.output)
     assert version(dagster) == "during the runs"
@@ -257,7 +259,7 @@ def test_runs_that_run_or_wait_keep_their_image(
         container.image
         for pod in kube.core.list_namespaced_pod(f"bulkhead-{PUSHED}").items
         for container in pod.spec.containers
-        if (pod.metadata.labels or {}).get("bulkhead.dev/run-id") in runs
+        if labels_of(pod).get("bulkhead.dev/run-id") in runs
     }
     assert used == {old}
 
