@@ -1,0 +1,1 @@
+"""Deploys one code location: its image, its load check, its release."""
