@@ -3,8 +3,9 @@
 | module | subject |
 |---|---|
 | `pod` | the pod, as the chart's Deployment would run it |
-| `check` | creates the pod, follows it, reads its report, deletes it |
-| `following` | what happens to the pod, as the API server reports it |
-| `errors`, `sentences` | why a check failed, typed and in words |
-| `differences`, `deploy_warnings` | what changes with a deploy, and what of it may hurt |
+| `check` | runs it: creates the pod, follows it, reads its report, deletes it |
+| `pod_requests`, `following` | the requests for it, and what the API server reports about it |
+| `progress`, `errors` | how far it is, and why it failed |
+| `output`, `sentences` | what people read about a failure |
+| `differences`, `deploy_warnings` | what a deploy changes, and what of it may hurt |
 """
