@@ -44,7 +44,8 @@ def ensure(
     if folder.exists():
         os.utime(folder)
         return python
-    report("Installing the packages that the build needs …")
+    if wanted:
+        report(f"Installing {', '.join(wanted)} for the build …")
     cache.mkdir(parents=True, exist_ok=True)
     _remove_unused(cache)
     partial = Path(tempfile.mkdtemp(prefix="partial-", dir=cache))

@@ -146,7 +146,7 @@ class Registry:
         return sorted(found or ())
 
     def delete(self, repository: str, digest: str) -> None:
-        """Delete a manifest and all of its tags; one that does not exist is no error.
+        """Delete a manifest and all of its tags; nothing happens if it does not exist.
 
         Raises:
             RegistryError: The registry does not answer, or does not allow deletion.

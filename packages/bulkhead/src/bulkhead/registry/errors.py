@@ -141,23 +141,20 @@ def _errors(response: requests.Response) -> list[Mapping[str, Any]]:
 def _is_disk_full(response: requests.Response) -> bool:
     """Return whether the registry's own disk is full.
 
-    The distribution registry answers 500 and has the number of the system's error in its detail.
+    The distribution registry answers 500; the detail has the system's error as text or as number.
     """
     if response.status_code == HTTPStatus.INSUFFICIENT_STORAGE:
         return True
-    return any(
-        number in _DISK_FULL
-        for each in _errors(response)
-        for number in _numbers(each.get("detail"))
-    )
+    return any(_mentions_disk_full(each.get("detail")) for each in _errors(response))
 
 
-def _numbers(detail: Any) -> Iterator[int]:  # noqa: ANN401 - any JSON
+def _mentions_disk_full(detail: Any) -> bool:  # noqa: ANN401 - any JSON
     if isinstance(detail, dict):
-        for key, value in cast("dict[str, Any]", detail).items():
-            if key == "Err" and isinstance(value, int):
-                yield value
-            yield from _numbers(value)
+        fields = cast("dict[str, Any]", detail)
+        return fields.get("Err") in _DISK_FULL or any(map(_mentions_disk_full, fields.values()))
+    return isinstance(detail, str) and any(
+        detail.lower().endswith(os.strerror(number).lower()) for number in _DISK_FULL
+    )
 
 
 def _reason(error: BaseException) -> str:
