@@ -70,7 +70,7 @@ fmt: .venv/synced ## Format the Python code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
 
 lock: .venv/synced ## Compute every requirements.lock again
-	@$(LOCK) --python-version 3.11 --group pyproject.toml:dev packages/bulkhead/pyproject.toml infra/kind/pyproject.toml infra/demo/pyproject.toml -o requirements.lock
+	@$(LOCK) --python-version 3.11 --group pyproject.toml:dev --extra deploy packages/bulkhead/pyproject.toml infra/kind/pyproject.toml infra/demo/pyproject.toml -o requirements.lock
 	@.venv/bin/python -m tests.locks
 
 .venv/synced: requirements.lock packages/bulkhead/pyproject.toml infra/kind/pyproject.toml infra/demo/pyproject.toml

@@ -18,10 +18,8 @@ KEYS = BUILD / "images.keys.json"
 
 DOCKERFILES = REPOSITORY / "images"
 
-INSTALLER = DOCKERFILES / "installer"
-"""The package installer of the images."""
-
 BULKHEAD = REPOSITORY / "packages" / "bulkhead"
+"""The library. It contains the program that installs the packages of a lock into the images."""
 
 Push = Callable[[str], str]
 """Pushes an image of the engine's store; returns the reference by digest for pods."""
@@ -45,7 +43,7 @@ def code_locations(parent: Path = REPOSITORY / "user_code") -> list[Path]:
 def platform_images() -> list[Image]:
     """Return the platform's image, and the two images of stores for evaluation."""
     return [
-        Image("platform", "platform", (INSTALLER, BULKHEAD), {}),
+        Image("platform", "platform", (BULKHEAD,), {}),
         Image("postgresql", "postgresql", (), {}),
         Image("seaweedfs", "seaweedfs", (), {}),
     ]
