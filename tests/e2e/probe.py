@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from bulkhead.webserver_api.errors import WebServerError
 
@@ -53,7 +53,7 @@ class Probe:
         self.answers = 0
         self.failures: list[str] = []
 
-    def __enter__(self) -> Probe:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

@@ -43,15 +43,11 @@ class KubeStore:
         found = self.objects.get(path)
         if found is None:
             return _status(HTTPStatus.NOT_FOUND)
+        if not _is_meant(verb, body, found):
+            return _status(HTTPStatus.CONFLICT)
         if verb == "PUT":
-            version = body["metadata"].get("resourceVersion")
-            if version != found["metadata"]["resourceVersion"]:
-                return _status(HTTPStatus.CONFLICT)
             return HTTPStatus.OK, self._keep(path, body, uid=found["metadata"]["uid"])
         if verb == "DELETE":
-            wanted = body.get("preconditions", {}).get("uid")
-            if wanted not in {None, found["metadata"]["uid"]}:
-                return _status(HTTPStatus.CONFLICT)
             del self.objects[path]
         return HTTPStatus.OK, found
 
@@ -64,6 +60,15 @@ class KubeStore:
         kept = {**body, "metadata": {**body["metadata"], "uid": uid, "resourceVersion": version}}
         self.objects[path] = kept
         return kept
+
+
+def _is_meant(verb: str, body: dict[str, Any], found: dict[str, Any]) -> bool:
+    """Whether a request is about the object as it is now."""
+    metadata = found["metadata"]
+    if verb == "PUT":
+        return body["metadata"].get("resourceVersion") == metadata["resourceVersion"]
+    wanted = body.get("preconditions", {}).get("uid")
+    return wanted in {None, metadata["uid"]}
 
 
 def _status(code: HTTPStatus) -> tuple[int, dict[str, Any]]:

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bulkhead import images
 from bulkhead.deploy.errors import StageError
 from bulkhead.deploy.repository import Repository, RepositoryError, Snapshot
 from bulkhead.deploy.settings import Settings
 from bulkhead.deploy.sources import CodeFolder
-from bulkhead.registry import RegistryError
+from bulkhead.images import image
+from bulkhead.images.errors import ImageError
+from bulkhead.images.image import Built, Source
+from bulkhead.images.target import Target
+from bulkhead.registry.errors import RegistryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,7 @@ class Exported:
         commit: The newest commit that changed the folder.
     """
 
-    source: images.Source
+    source: Source
     library: Path | None
     chart: str
     commit: str | None
@@ -48,7 +51,7 @@ def export(
         change = repository.last_change(snapshot, target.folder)
     except RepositoryError as error:
         raise StageError("source", str(error)) from error
-    source = images.Source(
+    source = Source(
         name=target.name,
         folder=folder,
         tree=tree,
@@ -65,23 +68,23 @@ def export(
 
 def ensure_image(
     settings: Settings, exported: Exported, on_progress: Callable[[str], None]
-) -> images.Built:
+) -> Built:
     """Return the image in the registry; build and push what it lacks.
 
     Raises:
         StageError: It cannot be built, or the registry rejects it or does not answer.
     """
     try:
-        return images.ensure(
+        return image.ensure(
             exported.source,
-            images.Target(settings.registry, settings.push_prefix, settings.plain_http),
+            Target(settings.registry, settings.push_prefix, settings.plain_http),
             base_image=settings.base_image,
             library=exported.library,
             build_options=settings.build_options,
             engine=settings.engine,
             report=on_progress,
         )
-    except images.ImageError as error:
+    except ImageError as error:
         raise StageError("image", str(error), error.output) from error
     except RegistryError as error:
         raise StageError("image", str(error)) from error

@@ -2,10 +2,11 @@
 
 import base64
 import gzip
+import json
 from typing import Final
 
 from bulkhead import names
-from bulkhead.deploy.load_check import Summary
+from bulkhead.code_location.summary import Summary
 from bulkhead.kube import config_maps
 from bulkhead.kube.api import KubernetesApi
 from bulkhead.kube.objects import part
@@ -25,7 +26,7 @@ def read(api: KubernetesApi, namespace: str, location: str, image: str | None) -
         return None
     packed = str(part(found, "binaryData").get(_SUMMARY) or "")
     try:
-        return Summary.of_json(gzip.decompress(base64.b64decode(packed)).decode())
+        return Summary.of_json(json.loads(gzip.decompress(base64.b64decode(packed))))
     except (ValueError, OSError, EOFError):
         return None
 
@@ -37,7 +38,7 @@ def write(api: KubernetesApi, namespace: str, location: str, image: str, found: 
         KubernetesApiError: The API server does not answer, or rejects the request.
     """
     name = names.deploy_definitions(location)
-    packed = base64.b64encode(gzip.compress(found.to_json().encode(), mtime=0)).decode()
+    packed = base64.b64encode(gzip.compress(json.dumps(found.as_json()).encode(), mtime=0)).decode()
     content = {"data": {_IMAGE: image}, "binaryData": {_SUMMARY: packed}}
     before = config_maps.read(api, namespace, name)
     config_maps.write(api, namespace, name, location=location, before=before, content=content)

@@ -1,19 +1,14 @@
 """What is live: the Deployment of a code location, and what the Dagster UI reports about it."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
 
 from bulkhead import names
 from bulkhead.kube import config_maps
 from bulkhead.kube.api import KubernetesApi, KubernetesApiError
 from bulkhead.kube.objects import Object, part, parts
-from bulkhead.load_report import LoadReport
-
-# A web server renews its report once a minute. One that did not for longer is gone.
-_STALE_SECONDS: Final = 150.0
+from bulkhead.load_report import LoadReport, live_reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +73,4 @@ def load_reports(api: KubernetesApi, namespace: str) -> list[LoadReport]:
         KubernetesApiError: The API server does not answer, or rejects the request.
     """
     found = config_maps.read(api, namespace, names.STATUS_CONFIG_MAP) or {}
-    reports = [LoadReport.of_json(str(text)) for text in part(found, "data").values()]
-    oldest = time.time() - _STALE_SECONDS
-    return [each for each in reports if each is not None and each.checked >= oldest]
+    return list(live_reports(part(found, "data")).values())

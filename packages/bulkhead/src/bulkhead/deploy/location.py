@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,16 +10,16 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Final, Literal
 
-from bulkhead import images
+from bulkhead.code_location.summary import Summary
 from bulkhead.deploy import build, definitions, live, records
 from bulkhead.deploy.check import check_definitions
 from bulkhead.deploy.errors import NotRegisteredError, StageError
 from bulkhead.deploy.lease import DeployLease, LeaseError
-from bulkhead.deploy.load_check import Summary
 from bulkhead.deploy.means import LocationReport, Means, short
 from bulkhead.deploy.records import Record
 from bulkhead.deploy.release import Releases, release_of
 from bulkhead.deploy.sources import CodeFolder
+from bulkhead.images.image import Built
 from bulkhead.kube.api import KubernetesApiError
 
 Result = Literal["unchanged", "checked", "live", "failed", "not registered"]
@@ -96,7 +96,7 @@ class LocationDeploy:
         return Outcome(self._target.name, result, self._image, seconds, reason)
 
     @contextmanager
-    def _locked(self) -> Iterator[DeployLease]:
+    def _locked(self) -> Generator[DeployLease]:
         lease = DeployLease(
             self._means.api,
             self._target.namespace,
@@ -140,7 +140,7 @@ class LocationDeploy:
         self._remember(found)
         return "live"
 
-    def _build(self, exported: build.Exported) -> images.Built:
+    def _build(self, exported: build.Exported) -> Built:
         began = time.monotonic()
         built = build.ensure_image(
             self._means.settings, exported, lambda text: self._report.progress("image", text)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final, Literal, cast
 
@@ -62,7 +62,7 @@ def add(api: KubernetesApi, namespace: str, location: str, record: Record) -> No
         KubernetesApiError: The API server does not answer, or rejects the request.
     """
     short = record.reason[:_LONGEST_REASON] if record.reason else None
-    new = Record(**{**asdict(record), "reason": short})
+    new = replace(record, reason=short)
     name = names.deploy_records(location)
     for attempt in range(_ATTEMPTS):
         before = config_maps.read(api, namespace, name)

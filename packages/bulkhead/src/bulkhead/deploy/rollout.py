@@ -132,14 +132,14 @@ class Rollout:
                 "the first report of the web server (ConfigMap bulkhead-status; workspace-sync "
                 "beside the web server writes it)"
             )
-        errors = [each.error for each in reports if each.error and each.image == self._image]
+        errors = [each.error for each in reports if each.error and not each.unreachable]
         if errors:
             self._error_since = self._error_since or time.monotonic()
             if time.monotonic() - self._error_since >= _ERROR_SECONDS:
                 raise RolloutError("The Dagster UI cannot load it.", str(errors[0]))
             return "the web server, which reports an error"
         self._error_since = None
-        if any(each.image != self._image or each.loading or each.error for each in reports):
+        if any(each.image != self._image or not each.is_loaded for each in reports):
             return "the web server to load it"
         return None
 

@@ -56,8 +56,8 @@ class Settings(BaseModel):
     push_to: str | None = None
     """Where this machine pushes to, if that is another address of the same registry."""
 
-    plain_http: bool | None = None
-    """Push over HTTP, not HTTPS. By default only to this machine (127.0.0.1, localhost)."""
+    plain_http: bool = False
+    """Push over HTTP without TLS. A registry on this machine (127.0.0.1) is always used so."""
 
     context: str | None = None
     """Context of the kubeconfig. By default the current one."""
