@@ -1,6 +1,8 @@
 """`bulkhead deploy`."""
 
 import sys
+from functools import partial
+from pathlib import Path
 
 import click
 
@@ -20,6 +22,12 @@ from bulkhead.commands.options import Place, deploy_options
 @click.option("--strict", is_flag=True, help="Warnings of the load check are errors.")
 @click.option("--by", metavar="WHO", help="Who deploys, for the history.  [default: git's user]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@click.option(
+    "--markdown",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="At the end, write a report to this file, for a comment on a pull request.",
+)
 def deploy(
     *,
     names: tuple[str, ...],
@@ -30,6 +38,7 @@ def deploy(
     strict: bool,
     by: str | None,
     as_json: bool,
+    markdown: Path | None,
 ) -> None:
     """Deploy the code locations of a repository whose content is not live.
 
@@ -45,18 +54,22 @@ def deploy(
     from bulkhead.commands.deploy_target import open_repository
     from bulkhead.deploy import deploys
     from bulkhead.deploy.helm import Helm
+    from bulkhead.deploy.markdown_report import MarkdownReport
     from bulkhead.deploy.means import Means
-    from bulkhead.deploy.report import JsonReport, TextReport
+    from bulkhead.deploy.report import JsonReport, Report, TextReport
 
     opened = open_repository(place, commit=commit, strict=strict)
     targets = opened.choose(names)
     shown = [each.name for each in targets]
+    report: Report = JsonReport(click.echo) if as_json else TextReport(shown, click.echo)
+    if markdown is not None:
+        report = MarkdownReport(report, partial(markdown.write_text, encoding="utf-8"))
     means = Means(
         api=opened.api,
         helm=Helm(opened.settings.context),
         repository=opened.repository,
         settings=opened.settings,
-        report=JsonReport(click.echo) if as_json else TextReport(shown, click.echo),
+        report=report,
         by=by or opened.repository.config("user.name") or "unknown",
         snapshot=opened.snapshot,
     )
