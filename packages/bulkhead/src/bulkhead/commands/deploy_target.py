@@ -52,7 +52,7 @@ def open_repository(place: Place, *, commit: str | None = None, strict: bool = F
         repository = Repository(place.directory)
         snapshot = repository.working_tree if commit is None else lambda: repository.at(str(commit))
         found = settings.read(
-            _files(repository, snapshot(), place.settings),
+            settings_files(repository, snapshot(), place.settings),
             environment=place.environment,
             options={"context": place.context, "strict": strict or None},
         )
@@ -61,7 +61,7 @@ def open_repository(place: Place, *, commit: str | None = None, strict: bool = F
         raise click.UsageError(str(error)) from error
 
 
-def _files(repository: Repository, snapshot: Snapshot, also: Path | None) -> dict[str, str]:
+def settings_files(repository: Repository, snapshot: Snapshot, also: Path | None) -> dict[str, str]:
     """Return the settings files: that of the repository, if there is one, and one more."""
     files: dict[str, str] = {}
     try:
