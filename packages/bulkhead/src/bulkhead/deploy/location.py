@@ -15,6 +15,7 @@ from bulkhead.deploy import build, definitions, live, records
 from bulkhead.deploy.check import check_definitions
 from bulkhead.deploy.errors import NotRegisteredError, StageError
 from bulkhead.deploy.lease import DeployLease, LeaseError
+from bulkhead.deploy.live import CodeServer
 from bulkhead.deploy.means import LocationReport, Means, short
 from bulkhead.deploy.records import Record
 from bulkhead.deploy.release import Releases, release_of
@@ -122,6 +123,7 @@ class LocationDeploy:
             self._commit = exported.commit
             server = live.code_server(means.api, target.namespace, target.name)
             history = self._releases.history()
+            self._announce(exported.source.tree, server)
             built = self._build(exported)
             is_deployed = bool(history) and history[-1].status == "deployed"
             is_live = server is not None and server.image == built.reference and is_deployed
@@ -139,6 +141,18 @@ class LocationDeploy:
             )
         self._remember(found)
         return "live"
+
+    def _announce(self, tree: str, server: CodeServer | None) -> None:
+        """Report what changed in the folder, if the live release tells from which tree it was made."""
+        before = server.tree if server else None
+        if server is None:
+            text = "new"
+        elif before == tree:
+            return
+        else:
+            files = self._means.repository.changed_files(before, tree) if before else None
+            text = f"changed: {files} {'file' if files == 1 else 'files'}" if files else "changed"
+        self._means.report.location(self._target.name, text)
 
     def _build(self, exported: build.Exported) -> Built:
         began = time.monotonic()
