@@ -47,9 +47,10 @@ DEPLOYER_RIGHTS = permissions.rights(
         "services": "get list watch create patch delete",
         "configmaps": "get list watch create update patch delete",
         "apps/replicasets": "get list watch",
-        "pods": "get list watch",
+        "pods": "get list watch create delete",  # the pod that loads the definitions
         "pods/log": "get",
-        "events": "get list watch",
+        "events": "get list watch create patch",
+        "coordination.k8s.io/leases": "get create update patch delete",  # the lock of a deploy
     }
 )
 
@@ -178,10 +179,15 @@ def test_a_deployer_cannot_read_a_secret_run_a_command_or_take_an_account(
         with pytest.raises(ApiException) as error:
             deployer.request(method, path, body={} if method == "POST" else None)
         assert status_of(error.value) == 403, f"{method} {path}"
-    pod = pods.restricted_pod("of-a-deployer", namespace, ["true"])
-    with pytest.raises(ApiException) as error:
-        pods.create(deployer, pod)
-    assert status_of(error.value) == 403
+    pod = pods.restricted_pod("of-a-deployer", namespace, ["sleep", "60"])
+    pods.create(deployer, pod)
+    path = f"{core}/pods/of-a-deployer"
+    for part in ("exec", "attach", "portforward", "ephemeralcontainers"):
+        method = "PATCH" if part == "ephemeralcontainers" else "POST"
+        with pytest.raises(ApiException) as error:
+            deployer.request(method, f"{path}/{part}", body={})
+        assert status_of(error.value) == 403, f"{method} {part}"
+    deployer.request("DELETE", path)
 
 
 @pytest.mark.timeout(240)
