@@ -293,13 +293,18 @@ def test_what_runs_is_read_again_after_a_while(
     world.wait_until(lambda: world.report("ns").running_schedules == ())
 
 
-def test_a_location_that_cannot_be_loaded_keeps_its_neighbours(world: Any, two: Any) -> None:
+def test_a_location_that_cannot_be_loaded_keeps_its_neighbours(
+    world: Any, two: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_reporter, "_BUSY_CHECK_SECONDS", 0.02)
     two.loads["hello"].assets = {"orders": []}
     two.loads["ml"].assets = {"model": ["orders"]}
     world.start(two.url)
     world.wait_until(lambda: world.report("ns") and world.report("ns").dependents)
     two.loads["hello"] = world.load(error="a mistake", updated=2.0)
     world.wait_until(lambda: world.report("ns").error)
+    checks = two.checks
+    world.wait_until(lambda: two.checks > checks + 30)
     assert world.report("ns").dependents == {"orders": ("ml",)}
 
 
