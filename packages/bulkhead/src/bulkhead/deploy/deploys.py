@@ -43,7 +43,7 @@ def run(
         if not are_named:
             means.report.location(target.name, "not registered on this platform, left out")
             return outcome
-        means.report.failure(target.name, "lock", outcome.reason or "", "", "")
+        means.report.failure(target.name, "lock", outcome.reason or "", "")
         return replace(outcome, result="failed")
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:

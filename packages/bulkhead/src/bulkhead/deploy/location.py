@@ -88,9 +88,8 @@ class LocationDeploy:
             result, reason = "not registered", str(error)
         except StageError as error:
             reason = f"{error.stage}: {error}"
-            self._means.report.failure(
-                self._target.name, error.stage, str(error), error.output, self._state()
-            )
+            self._report.failure(error)
+            self._means.report.state(self._target.name, self._state())
         seconds = time.monotonic() - began
         if result == "live" or (result == "failed" and not self._check_only):
             self._record(at, result, reason, seconds)
@@ -143,7 +142,7 @@ class LocationDeploy:
         return "live"
 
     def _announce(self, tree: str, server: CodeServer | None) -> None:
-        """Report what changed in the folder, if the live release tells from which tree it was made."""
+        """Report what changed in the folder, if the live release says which tree it has."""
         before = server.tree if server else None
         if server is None:
             text = "new"

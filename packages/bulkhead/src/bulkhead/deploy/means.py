@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bulkhead.deploy.errors import StageError
 from bulkhead.deploy.helm import Helm
 from bulkhead.deploy.report import Report
 from bulkhead.deploy.repository import Repository, Snapshot
@@ -40,6 +41,12 @@ class LocationReport:
     def progress(self, stage: str, text: str) -> None:
         """Say what a stage waits for."""
         self.report.progress(self.target.name, stage, text)
+
+    def failure(self, error: StageError) -> None:
+        """Say why a stage failed, once: a stage that has something to restore reports it itself."""
+        if not error.is_reported:
+            error.is_reported = True
+            self.report.failure(self.target.name, error.stage, str(error), error.output)
 
     def warning(self, stage: str, text: str) -> None:
         """Say what may be a problem."""

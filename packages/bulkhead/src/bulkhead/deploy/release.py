@@ -101,9 +101,7 @@ class Releases:
             stage = "live"
             times = self._wait(image)
         except (HelmError, RolloutError) as error:
-            self._restore(server, history)
-            output = error.output if isinstance(error, RolloutError) else ""
-            raise StageError(stage, str(error), output) from error
+            raise self._failed(stage, error, server, history) from error
         self._report.stage("live", _times_text(times), began)
 
     def back_to(self, revision: int, image: str, *, server: CodeServer | None) -> None:
@@ -118,9 +116,7 @@ class Releases:
             self._means.helm.rollback(self._target.name, self._target.namespace, revision)
             times = self._wait(image)
         except (HelmError, RolloutError) as error:
-            self._restore(server, history)
-            output = error.output if isinstance(error, RolloutError) else ""
-            raise StageError("live", str(error), output) from error
+            raise self._failed("live", error, server, history) from error
         self._report.stage("live", _times_text(times), began)
 
     def _wait(self, image: str) -> Times:
@@ -133,6 +129,20 @@ class Releases:
             lambda text: self._report.progress("live", text),
         )
         return rollout.wait(self._means.settings.live_seconds)
+
+    def _failed(
+        self,
+        stage: str,
+        error: HelmError | RolloutError,
+        server: CodeServer | None,
+        history: Sequence[Revision],
+    ) -> StageError:
+        """Report why the image is not live, and restore what was."""
+        output = error.output if isinstance(error, RolloutError) else ""
+        failure = StageError(stage, str(error), output)
+        self._report.failure(failure)
+        self._restore(server, history)
+        return failure
 
     def _restore(self, server: CodeServer | None, history: Sequence[Revision]) -> None:
         helm, name, namespace = self._means.helm, self._target.name, self._target.namespace
