@@ -11,6 +11,7 @@ from tests.e2e.cluster import (
     ApiException,
     create_namespace,
     delete_namespace,
+    kubeconfig_with,
     status_of,
 )
 from tests.e2e.dagster_client import FAILURE

@@ -263,7 +263,7 @@ def test_a_push_that_removes_an_asset_that_others_use_says_so(
 
 
 def test_a_registry_that_is_away_for_half_a_minute_only_delays_a_push(
-    kube: Kube, dagster: Dagster, repository: PushRepository
+    dagster: Dagster, repository: PushRepository
 ) -> None:
     repository.good("after the registry was away")
     with registry.stopped():
@@ -351,7 +351,7 @@ def test_runs_that_run_or_wait_keep_their_image(
 
 
 def test_a_deployer_deploys_its_own_location_and_no_other(
-    kube: Kube, dagster: Dagster, repository: PushRepository, deployers_kubeconfig: Path
+    dagster: Dagster, repository: PushRepository, deployers_kubeconfig: Path
 ) -> None:
     repository.good("by a deployer")
     deploy = repository.start_bulkhead("deploy", PUSHED, kubeconfig=deployers_kubeconfig)
