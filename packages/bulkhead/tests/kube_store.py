@@ -43,12 +43,13 @@ class KubeStore:
         found = self.objects.get(path)
         if found is None:
             return _status(HTTPStatus.NOT_FOUND)
+        if verb == "GET":
+            return HTTPStatus.OK, found
         if not _is_meant(verb, body, found):
             return _status(HTTPStatus.CONFLICT)
         if verb == "PUT":
             return HTTPStatus.OK, self._keep(path, body, uid=found["metadata"]["uid"])
-        if verb == "DELETE":
-            del self.objects[path]
+        del self.objects[path]
         return HTTPStatus.OK, found
 
     def stop(self) -> None:
@@ -68,7 +69,7 @@ def _is_meant(verb: str, body: dict[str, Any], found: dict[str, Any]) -> bool:
     if verb == "PUT":
         return body["metadata"].get("resourceVersion") == metadata["resourceVersion"]
     wanted = body.get("preconditions", {}).get("uid")
-    return wanted in {None, metadata["uid"]}
+    return wanted is None or wanted == metadata["uid"]
 
 
 def _status(code: HTTPStatus) -> tuple[int, dict[str, Any]]:

@@ -53,7 +53,7 @@ class TextReport:
             write: Prints a line.
         """
         self._write = write
-        self._width = max((len(name) for name in names), default=_NAME_WIDTH) + 2
+        self._width = max(_NAME_WIDTH, *(len(name) for name in names)) + 2
         self._prefixed = len(names) > 1
         self._lock = threading.Lock()
 

@@ -201,5 +201,5 @@ def _is_ready(pod: Object) -> bool:
 
 def _ending(ended: Object) -> str:
     if ended.get("reason") == "OOMKilled":
-        return "OOMKilled (out of memory)"
+        return "too much memory (OOM-killed)"
     return f"exit code {ended.get('exitCode')}"
