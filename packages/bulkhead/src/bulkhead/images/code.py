@@ -1,7 +1,7 @@
 """The folder of the layer with the team's code: /opt/code, installed editable into /opt/venv.
 
 Editable: the code stays in one folder, so a path relative to a module's file is the same as in the
-checkout.
+checkout. The build of the package runs on this machine, with the rights of the person who deploys.
 """
 
 import shutil
