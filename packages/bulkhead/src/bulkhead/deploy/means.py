@@ -24,6 +24,8 @@ class Means:
     by: str
     snapshot: Callable[[], Snapshot]
     """Returns what to deploy. Called when the lock is held: a branch may have moved meanwhile."""
+    environment: str | None = None
+    """Whose settings these are, for the commands that messages name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,10 @@ class LocationReport:
     def progress(self, stage: str, text: str) -> None:
         """Say what a stage waits for."""
         self.report.progress(self.target.name, stage, text)
+
+    def image_progress(self, text: str) -> None:
+        """Say what the stage `image` does or waits for."""
+        self.progress("image", text)
 
     def warning(self, stage: str, text: str) -> None:
         """Say what may be a problem."""
