@@ -54,14 +54,19 @@ def report(image: str | None, **others: Any) -> str:
 def cluster(
     store: KubeStore, server: dict[str, Any], pods: list[dict[str, Any]], **reports: str
 ) -> None:
-    store.objects[f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/shop"] = server
-    store.objects[f"/api/v1/namespaces/{NAMESPACE}/pods"] = {"kind": "PodList", "items": pods}
-    path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/bulkhead-status"
-    store.objects[path] = {"metadata": {"name": "bulkhead-status"}, "data": reports}
+    store.put(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/shop", **server)
+    for each in pods:
+        store.put(f"/api/v1/namespaces/{NAMESPACE}/pods/{each['metadata']['name']}", **each)
+    store.put(f"/api/v1/namespaces/{NAMESPACE}/configmaps/bulkhead-status", data=reports)
 
 
 def wait(store: KubeStore, timeout: float = 0.5) -> None:
-    Rollout(store.api, NAMESPACE, "shop", NEW, lambda _: None).wait(timeout)
+    """Wait for a release that everything in the cluster is newer than."""
+    path = f"/api/v1/namespaces/{NAMESPACE}/configmaps/bulkhead-status"
+    after = store.objects.pop(path)
+    rollout = Rollout(store.api, NAMESPACE, "shop", NEW, lambda _: None)
+    store.objects[path] = after
+    rollout.wait(timeout)
 
 
 def test_an_image_is_live_when_every_web_server_has_loaded_it(store: KubeStore) -> None:
@@ -107,6 +112,13 @@ def test_a_load_error_ends_the_wait_with_its_text(store: KubeStore) -> None:
     assert raised.value.output == "LookupError: no setting"
 
 
+def test_an_error_of_the_version_before_is_not_one_of_the_new_image(store: KubeStore) -> None:
+    cluster(store, deployment(), [pod(NEW)], one=report(None, error="of the old", updated=1.0))
+    rollout = Rollout(store.api, NAMESPACE, "shop", NEW, lambda _: None)
+    with pytest.raises(RolloutError, match="waited for the web server to load it"):
+        rollout.wait(0.5)
+
+
 @pytest.mark.parametrize(
     ("reason", "message", "expected"),
     [
@@ -145,7 +157,8 @@ def test_a_missing_right_ends_the_wait_and_a_silent_api_server_does_not(store: K
             return refused.pop(), {"kind": "Status", "message": "no"}
         return answer(verb, path, body)
 
+    rollout = Rollout(store.api, NAMESPACE, "shop", NEW, lambda _: None)
     store.answer = refuse
     with pytest.raises(RolloutError, match="rejects a request: 403"):
-        wait(store)
-    wait(store)
+        rollout.wait(5)
+    rollout.wait(5)

@@ -48,33 +48,42 @@ class Place:
     context: str | None
 
 
-def deploy_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --directory, --environment, --settings and --context; the command gets `place`."""
+def repository_options(command: _Command) -> _Command:
+    """Add --directory and --settings."""
+    for option in (
+        click.option(
+            "--settings",
+            metavar="FILE",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            envvar="BULKHEAD_SETTINGS",
+            help="A second settings file; it takes precedence over bulkhead.toml.",
+        ),
+        click.option(
+            "--directory",
+            "-C",
+            metavar="FOLDER",
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            default=".",
+            help="The repository.  [default: the current folder]",
+        ),
+    ):
+        command = option(command)
+    return command
 
-    @click.option(
-        "--directory",
-        "-C",
-        metavar="FOLDER",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
-        default=".",
-        help="The repository.  [default: the current folder]",
-    )
+
+def deploy_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --directory, --settings, --environment and --context; the command gets `place`."""
+
+    @repository_options
     @click.option(
         "--environment", "-e", metavar="NAME", help="A table [environments.NAME] of the settings."
-    )
-    @click.option(
-        "--settings",
-        metavar="FILE",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        envvar="BULKHEAD_SETTINGS",
-        help="A second settings file; it takes precedence over bulkhead.toml.",
     )
     @click.option("--context", help="Context of the kubeconfig.  [default: the current context]")
     @functools.wraps(command)
     def with_place(
         directory: Path,
-        environment: str | None,
         settings: Path | None,
+        environment: str | None,
         context: str | None,
         **others: Any,  # noqa: ANN401 - the command's own options
     ) -> None:

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import Final
 
-from bulkhead.deploy.location import LocationDeploy, Outcome
+from bulkhead.deploy.image_stage import ImageStage, build_image
+from bulkhead.deploy.location import Action, LocationDeploy, Outcome
 from bulkhead.deploy.means import Means
 from bulkhead.deploy.sources import CodeFolder
 
@@ -21,6 +22,8 @@ def run(
     check_only: bool = False,
     again: bool = False,
     are_named: bool = False,
+    action: Action = "deploy",
+    image: ImageStage = build_image,
 ) -> list[Outcome]:
     """Deploy code locations, up to four at a time; report how each ended.
 
@@ -33,11 +36,15 @@ def run(
         again: Run the stages also where the image is live already.
         are_named: The caller named each of them. Otherwise those that the platform does not know
             are left out.
+        action: For the history.
+        image: The stage that gets the image.
     """
     began = time.monotonic()
 
     def deploy(target: CodeFolder) -> Outcome:
-        outcome = LocationDeploy(means, target, check_only=check_only, again=again).run()
+        outcome = LocationDeploy(
+            means, target, check_only=check_only, again=again, action=action, image=image
+        ).run()
         if outcome.result != "not registered":
             return outcome
         if not are_named:
@@ -50,14 +57,14 @@ def run(
         outcomes = list(pool.map(deploy, targets))
     seconds = time.monotonic() - began
     means.report.end(
-        _summary(outcomes, seconds),
+        _summary(outcomes, seconds, means.environment),
         outcomes=[asdict(each) for each in outcomes],
         seconds=round(seconds, 1),
     )
     return outcomes
 
 
-def _summary(outcomes: Sequence[Outcome], seconds: float) -> str:
+def _summary(outcomes: Sequence[Outcome], seconds: float, environment: str | None) -> str:
     known = [each for each in outcomes if each.result != "not registered"]
     names = {
         result: [each.location for each in known if each.result == result]
@@ -70,5 +77,6 @@ def _summary(outcomes: Sequence[Outcome], seconds: float) -> str:
     if names["failed"]:
         parts.append(f"failed: {', '.join(names['failed'])}")
     if len(names["live"]) == 1:
-        parts.append(f"undo: bulkhead rollback {names['live'][0]}")
+        option = f" --environment {environment}" if environment else ""
+        parts.append(f"undo: bulkhead rollback {names['live'][0]}{option}")
     return " · ".join(parts)

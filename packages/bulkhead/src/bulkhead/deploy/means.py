@@ -25,6 +25,8 @@ class Means:
     by: str
     snapshot: Callable[[], Snapshot]
     """Returns what to deploy. Called when the lock is held: a branch may have moved meanwhile."""
+    environment: str | None = None
+    """Whose settings these are, for the commands that messages name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,10 @@ class LocationReport:
         if not error.is_reported:
             error.is_reported = True
             self.report.failure(self.target.name, error.stage, str(error), error.output)
+
+    def image_progress(self, text: str) -> None:
+        """Say what the stage `image` does or waits for."""
+        self.progress("image", text)
 
     def warning(self, stage: str, text: str) -> None:
         """Say what may be a problem."""
