@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from bulkhead.registry.client import Registry
@@ -24,6 +25,8 @@ def pushed(
     name: str = "one",
     format: Format = OCI,  # noqa: A002
     architecture: str = "amd64",
+    created: str = "2025-11-28T11:02:31Z",
+    labels: Mapping[str, str] | None = None,
 ) -> str:
     """Push an image with one layer; return its digest."""
     content = gzip.compress(name.encode(), mtime=0)
@@ -33,8 +36,8 @@ def pushed(
     config = {
         "architecture": architecture,
         "os": "linux",
-        "created": "2025-11-28T11:02:31Z",
-        "config": {"Labels": {"name": name}},
+        "created": created,
+        "config": {"Labels": {"name": name, **(labels or {})}},
         "rootfs": {"type": "layers", "diff_ids": [diff_id]},
     }
     layers = (Descriptor(format.layer, digest, len(content)),)

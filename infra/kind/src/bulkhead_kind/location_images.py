@@ -7,8 +7,9 @@ from pathlib import Path
 from bulkhead.deploy import build, settings
 from bulkhead.deploy.errors import StageError
 from bulkhead.deploy.repository import Repository, RepositoryError
-from bulkhead.deploy.settings import SettingsError
+from bulkhead.deploy.settings import Settings, SettingsError
 from bulkhead.deploy.sources import CodeFolder
+from bulkhead.images.target import Target
 from bulkhead_kind import deploy_command
 from bulkhead_kind.paths import REPOSITORY
 from bulkhead_kind.process import CommandError
@@ -38,9 +39,26 @@ def ensure(progress: Progress, folders: Iterable[Path]) -> dict[str, str]:
     return references
 
 
-def _ensure(folder: Path, on_progress: Callable[[str], None]) -> str:
+def compressed_bytes(reference: str) -> int:
+    """Return the size of the layers of a pushed image, as they are transferred.
+
+    Raises:
+        RegistryError: the registry does not answer.
+    """
+    found = _settings()
+    target = Target(found.registry, found.push_prefix, found.plain_http)
+    reachable = target.reachable(reference)
+    image = target.open(reachable.host).image(reachable.repository, reachable.digest or "")
+    return sum(layer.size for layer in image.layers) if image else 0
+
+
+def _settings() -> Settings:
     files = (REPOSITORY / settings.FILE, deploy_command.SETTINGS)
-    found = settings.read({str(path): path.read_text() for path in files})
+    return settings.read({str(path): path.read_text() for path in files})
+
+
+def _ensure(folder: Path, on_progress: Callable[[str], None]) -> str:
+    found = _settings()
     repository = Repository(REPOSITORY)
     target = CodeFolder(folder.name, str(folder.relative_to(REPOSITORY)), "")
     with tempfile.TemporaryDirectory(prefix="bulkhead-image-") as scratch:

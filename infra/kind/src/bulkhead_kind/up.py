@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -267,11 +267,11 @@ def _print_run(progress: Progress, job: str, result: RunResult) -> None:
     progress.console.print(table)
 
 
-def sizes(target: Target, names: Sequence[str]) -> Table:
-    """Return a table of the images and their unpacked sizes."""
+def sizes(references: Mapping[str, str]) -> Table:
+    """Return a table of pushed images and their compressed sizes; raises RegistryError."""
     table = Table(title="Images", title_justify="left")
     table.add_column("image")
-    table.add_column("MB", justify="right")
-    for name in names:
-        table.add_row(name, f"{images.size(target.engine, name):.0f}")
+    table.add_column("MB, compressed", justify="right")
+    for name, reference in sorted(references.items()):
+        table.add_row(name, f"{location_images.compressed_bytes(reference) / 1e6:.0f}")
     return table

@@ -14,6 +14,7 @@ from bulkhead.commands.history import history
 from bulkhead.commands.locations import locations
 from bulkhead.commands.migrate import migrate
 from bulkhead.commands.new import new
+from bulkhead.commands.promote import promote
 from bulkhead.commands.reconcile import reconcile
 from bulkhead.commands.rollback import rollback
 from bulkhead.commands.workspace_sync import workspace_sync
@@ -28,6 +29,7 @@ def main() -> None:
 main.add_command(new)
 main.add_command(deploy)
 main.add_command(changed)
+main.add_command(promote)
 main.add_command(history)
 main.add_command(rollback)
 main.add_command(locations)

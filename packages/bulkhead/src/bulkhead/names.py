@@ -17,6 +17,7 @@ PLATFORM_NAMESPACE: Final = "bulkhead"
 INSTANCE_CONFIG_MAP: Final = "bulkhead-instance"
 INSTANCE_CONFIG_KEY: Final = "dagster.yaml"
 LOCATION_CONFIG_MAP: Final = "bulkhead-location"
+STATUS_CONFIG_MAP: Final = "bulkhead-status"
 DATABASE_SECRET: Final = "bulkhead-database"  # noqa: S105 - the name of a Secret
 OBJECT_STORE_SECRET: Final = "bulkhead-object-store"  # noqa: S105 - the name of a Secret
 
@@ -26,6 +27,7 @@ STEP_SERVICE_ACCOUNT: Final = "bulkhead-step"
 
 LAUNCHER_ROLE: Final = "bulkhead-launcher"
 DISCOVERY_ROLE: Final = "bulkhead-discovery"
+STATUS_ROLE: Final = "bulkhead-status"
 RUN_ROLE: Final = "bulkhead-run"
 DEPLOYER_ROLE: Final = "bulkhead-deployer"
 
@@ -54,6 +56,9 @@ RUN_ID_LABEL: Final = "bulkhead.dev/run-id"
 STEP_KEY_LABEL: Final = "bulkhead.dev/step-key"
 STEP_KEY_ANNOTATION: Final = "bulkhead.dev/step-key"
 IMAGE_ANNOTATION: Final = "bulkhead.dev/image"
+COMMIT_ANNOTATION: Final = "bulkhead.dev/commit"
+TREE_ANNOTATION: Final = "bulkhead.dev/tree"
+DEPLOYED_BY_ANNOTATION: Final = "bulkhead.dev/deployed-by"
 RETRIGGERED_ANNOTATION: Final = "bulkhead.dev/retriggered"
 STEP_RESOURCES_TAG: Final = "bulkhead.dev/step-resources"
 

@@ -52,24 +52,31 @@ def test_a_check_shows_counts_differences_and_warnings() -> None:
         "## bulkhead deploy\n\n"
         "checked 1 of 1 code location in 9 s\n\n"
         "### shop: checked\n\n"
-        "- loads: 1 job, 3 assets (+1: weekly; \N{MINUS SIGN}1: old; \\~1: orders) (4.0 s)\n\n"
+        "- ✓ loads: 1 job, 3 assets (+1: weekly; \N{MINUS SIGN}1: old; \\~1: orders) (4.0 s)\n"
+        "- **Warning:** Asset old is gone, but asset report still depends on it and will get no "
+        "new data. Keep the asset, or remove the dependency first.\n\n"
         "```diff\n"
         "+ asset weekly\n"
         "- asset old\n"
         "! asset orders  group raw → shop\n"
-        "```\n\n"
-        "- **Warning:** Asset old is gone, but asset report still depends on it and will get no "
-        "new data. Keep the asset, or remove the dependency first.\n"
+        "```\n"
     )
 
 
 def test_a_failure_shows_reason_last_output_and_what_is_live() -> None:
     found = Reported("shop")
-    found.report.failure("shop", "loads", "It does not load.", "Traceback\n  x = 1\n", "Live is y.")
-    text = found.end(shop="failed")
-    assert "### shop: failed\n\n**Failed at loads:** It does not load.\n\n" in text
-    assert "```\nTraceback\n  x = 1\n```" in text
-    assert text.endswith("</details>\n\nLive is y.\n")
+    found.report.stage("shop", "image", "built", 1.0)
+    found.report.failure("shop", "live", "It does not start.", "Traceback\n  x = 1\n")
+    found.report.stage("shop", "back", "y is live again", 2.0)
+    found.report.state("shop", "Live is y.")
+    assert found.end(shop="failed").endswith(
+        "### shop: failed\n\n"
+        "- ✓ image: built (1.0 s)\n"
+        "- ✗ live: **It does not start.**\n"
+        "- ✓ back: y is live again (2.0 s)\n\n"
+        "Last output:\n\n```\nTraceback\n  x = 1\n```\n\n"
+        "Live is y.\n"
+    )
 
 
 def test_what_is_unchanged_is_one_line() -> None:
@@ -88,7 +95,8 @@ def test_everything_is_printed_as_without_it() -> None:
         report.stage("shop", "image", "bulkhead/shop@sha256:4be1…", 2.0)
         report.differences("shop", CHANGES)
         report.warning("shop", "loads", "careful")
-        report.failure("shop", "live", "no", "output", "Live is y.")
+        report.failure("shop", "live", "no", "output")
+        report.state("shop", "Live is y.")
         report.end("failed: shop", outcomes=[])
     assert found.lines == plain != []
 
@@ -96,7 +104,7 @@ def test_everything_is_printed_as_without_it() -> None:
 def test_no_markup_in_a_text_becomes_markup_of_the_page() -> None:
     found = Reported("shop")
     reason = "`a` <img src=x> **b** [c](http://d) _e_ | f\n# g"
-    found.report.failure("shop", "loads", reason, "````\n</details>\n````", "")
+    found.report.failure("shop", "loads", reason, "````\n</details>\n````")
     html = MarkdownIt("commonmark").render(found.end(shop="failed"))
     for tag in ("<img", "<em>", "<h1>", "<a ", "<table"):
         assert tag not in html
@@ -108,7 +116,7 @@ def test_long_lists_and_outputs_are_cut() -> None:
     many = Summary("shop", assets={f"asset_{number:04}": Asset() for number in range(500)})
     found = Reported("shop")
     found.report.differences("shop", differences.compare(Summary("shop"), many))
-    found.report.failure("shop", "loads", "no", "\n".join(f"line {n}" for n in range(9999)), "")
+    found.report.failure("shop", "loads", "no", "\n".join(f"line {n}" for n in range(9999)))
     text = found.end(shop="failed")
     assert "+ asset asset_0099\n  and 400 more\n" in text
     assert "line 9998" in text
@@ -119,7 +127,7 @@ def test_a_comment_is_never_too_long_for_github() -> None:
     names = [f"location-{number:02}" for number in range(30)]
     found = Reported(*names)
     for name in names:
-        found.report.failure(name, "loads", "no", "x" * 9000, "")
+        found.report.failure(name, "loads", "no", "x" * 9000)
     text = found.end(**dict.fromkeys(names, "failed"))
     assert len(text) < 65_536
     assert "location-13" in text

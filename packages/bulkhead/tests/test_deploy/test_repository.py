@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from packages.bulkhead.tests.test_deploy.conftest import Clone
+from packages.bulkhead.tests.clone import Clone
 
 from bulkhead.deploy.repository import Repository, RepositoryError
 

@@ -1,7 +1,7 @@
 """Which folders of a repository are code locations."""
 
 import pytest
-from packages.bulkhead.tests.test_deploy.conftest import Clone
+from packages.bulkhead.tests.clone import Clone
 
 from bulkhead.deploy import sources
 from bulkhead.deploy.repository import Repository

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 @click.command(short_help="List the code locations that a commit changes.")
 @repository_options
 @click.option(
+    "--environment", "-e", metavar="NAME", help="A table [environments.NAME] of the settings."
+)
+@click.option(
     "--since",
     metavar="COMMIT",
     help="The commit or branch to compare with.  [default: none; all code locations are listed]",
@@ -25,7 +28,15 @@ if TYPE_CHECKING:
     help="List what this commit or branch changes.  [default: the files as they are]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the names as a JSON list on one line.")
-def changed(*, place: Place, since: str | None, commit: str | None, as_json: bool) -> None:
+def changed(
+    *,
+    directory: Path,
+    settings: Path | None,
+    environment: str | None,
+    since: str | None,
+    commit: str | None,
+    as_json: bool,
+) -> None:
     """List the code locations that have changed since a commit, for the jobs of a CI service.
 
     A code location has changed if its folder has another git tree. All of them have if something
@@ -41,7 +52,7 @@ def changed(*, place: Place, since: str | None, commit: str | None, as_json: boo
     from bulkhead.deploy.settings import SettingsError
 
     try:
-        found = _find(place, since, commit)
+        found = _find(Place(directory, environment, settings, None), since, commit)
     except (RepositoryError, SettingsError) as error:
         raise click.UsageError(str(error)) from error
     if as_json:

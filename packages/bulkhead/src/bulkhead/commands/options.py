@@ -1,17 +1,16 @@
 """The options that several commands have."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from bulkhead import names
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_Option = Callable[[Callable[..., None]], Callable[..., None]]
 
 
 def installation_options(command: _Command) -> _Command:
@@ -49,53 +48,45 @@ class Place:
     context: str | None
 
 
-def repository_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --directory, --environment and --settings; the command gets `place`."""
-    return _with_place(command, _REPOSITORY_OPTIONS)
+def repository_options(command: _Command) -> _Command:
+    """Add --directory and --settings."""
+    for option in (
+        click.option(
+            "--settings",
+            metavar="FILE",
+            type=click.Path(exists=True, dir_okay=False, path_type=Path),
+            envvar="BULKHEAD_SETTINGS",
+            help="A second settings file; it takes precedence over bulkhead.toml.",
+        ),
+        click.option(
+            "--directory",
+            "-C",
+            metavar="FOLDER",
+            type=click.Path(exists=True, file_okay=False, path_type=Path),
+            default=".",
+            help="The repository.  [default: the current folder]",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def deploy_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --directory, --environment, --settings and --context; the command gets `place`."""
-    return _with_place(command, (*_REPOSITORY_OPTIONS, _CONTEXT_OPTION))
+    """Add --directory, --settings, --environment and --context; the command gets `place`."""
 
-
-_REPOSITORY_OPTIONS: Final = (
-    click.option(
-        "--directory",
-        "-C",
-        metavar="FOLDER",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
-        default=".",
-        help="The repository.  [default: the current folder]",
-    ),
-    click.option(
+    @repository_options
+    @click.option(
         "--environment", "-e", metavar="NAME", help="A table [environments.NAME] of the settings."
-    ),
-    click.option(
-        "--settings",
-        metavar="FILE",
-        type=click.Path(exists=True, dir_okay=False, path_type=Path),
-        envvar="BULKHEAD_SETTINGS",
-        help="A second settings file; it takes precedence over bulkhead.toml.",
-    ),
-)
-_CONTEXT_OPTION: Final = click.option(
-    "--context", help="Context of the kubeconfig.  [default: the current context]"
-)
-
-
-def _with_place(command: Callable[..., None], options: Sequence[_Option]) -> Callable[..., None]:
+    )
+    @click.option("--context", help="Context of the kubeconfig.  [default: the current context]")
     @functools.wraps(command)
     def with_place(
         directory: Path,
-        environment: str | None,
         settings: Path | None,
-        context: str | None = None,
+        environment: str | None,
+        context: str | None,
         **others: Any,  # noqa: ANN401 - the command's own options
     ) -> None:
         command(place=Place(directory, environment, settings, context), **others)
 
-    wrapped: Callable[..., None] = with_place
-    for option in reversed(options):
-        wrapped = option(wrapped)
-    return wrapped
+    return with_place

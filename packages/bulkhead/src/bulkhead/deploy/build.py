@@ -66,6 +66,11 @@ def export(
     )
 
 
+def image_target(settings: Settings) -> Target:
+    """Return where images are pushed to, and pulled from."""
+    return Target(settings.registry, settings.push_prefix, settings.plain_http)
+
+
 def ensure_image(
     settings: Settings, exported: Exported, on_progress: Callable[[str], None]
 ) -> Built:
@@ -77,7 +82,7 @@ def ensure_image(
     try:
         return image.ensure(
             exported.source,
-            Target(settings.registry, settings.push_prefix, settings.plain_http),
+            image_target(settings),
             base_image=settings.base_image,
             library=exported.library,
             build_options=settings.build_options,

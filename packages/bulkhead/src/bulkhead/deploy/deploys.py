@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import Final
 
-from bulkhead.deploy.location import LocationDeploy, Outcome
+from bulkhead.deploy.image_stage import ImageStage, build_image
+from bulkhead.deploy.location import Action, LocationDeploy, Outcome
 from bulkhead.deploy.means import Means
 from bulkhead.deploy.sources import CodeFolder
 
@@ -21,6 +22,8 @@ def run(
     check_only: bool = False,
     again: bool = False,
     are_named: bool = False,
+    action: Action = "deploy",
+    image: ImageStage = build_image,
 ) -> list[Outcome]:
     """Deploy code locations, up to four at a time; report how each ended.
 
@@ -33,41 +36,47 @@ def run(
         again: Run the stages also where the image is live already.
         are_named: The caller named each of them. Otherwise those that the platform does not know
             are left out.
+        action: For the history.
+        image: The stage that gets the image.
     """
     began = time.monotonic()
 
     def deploy(target: CodeFolder) -> Outcome:
-        outcome = LocationDeploy(means, target, check_only=check_only, again=again).run()
+        outcome = LocationDeploy(
+            means, target, check_only=check_only, again=again, action=action, image=image
+        ).run()
         if outcome.result != "not registered":
             return outcome
         if not are_named:
             means.report.location(target.name, "not registered on this platform, left out")
             return outcome
-        means.report.failure(target.name, "lock", outcome.reason or "", "", "")
+        means.report.failure(target.name, "lock", outcome.reason or "", "")
         return replace(outcome, result="failed")
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         outcomes = list(pool.map(deploy, targets))
     seconds = time.monotonic() - began
     means.report.end(
-        _summary(outcomes, seconds),
+        _summary(outcomes, seconds, means.environment),
         outcomes=[asdict(each) for each in outcomes],
         seconds=round(seconds, 1),
     )
     return outcomes
 
 
-def _summary(outcomes: Sequence[Outcome], seconds: float) -> str:
+def _summary(outcomes: Sequence[Outcome], seconds: float, environment: str | None) -> str:
+    known = [each for each in outcomes if each.result != "not registered"]
     names = {
-        result: [each.location for each in outcomes if each.result == result]
+        result: [each.location for each in known if each.result == result]
         for result in ("live", "checked", "failed")
     }
     done = "checked" if names["checked"] else "deployed"
     count = len(names["checked"] or names["live"])
-    locations = "code location" if len(outcomes) == 1 else "code locations"
-    parts = [f"{done} {count} of {len(outcomes)} {locations} in {seconds:.0f} s"]
+    locations = "code location" if len(known) == 1 else "code locations"
+    parts = [f"{done} {count} of {len(known)} {locations} in {seconds:.0f} s"]
     if names["failed"]:
         parts.append(f"failed: {', '.join(names['failed'])}")
     if len(names["live"]) == 1:
-        parts.append(f"undo: bulkhead rollback {names['live'][0]}")
+        option = f" --environment {environment}" if environment else ""
+        parts.append(f"undo: bulkhead rollback {names['live'][0]}{option}")
     return " · ".join(parts)

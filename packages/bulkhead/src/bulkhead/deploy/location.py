@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from http import HTTPStatus
 from pathlib import Path
@@ -14,24 +14,21 @@ from bulkhead.code_location.summary import Summary
 from bulkhead.deploy import build, definitions, live, records
 from bulkhead.deploy.check import check_definitions
 from bulkhead.deploy.errors import NotRegisteredError, StageError
+from bulkhead.deploy.image_stage import ImageStage, build_image
 from bulkhead.deploy.lease import DeployLease, LeaseError
+from bulkhead.deploy.live import CodeServer
 from bulkhead.deploy.means import LocationReport, Means, short
 from bulkhead.deploy.records import Record
 from bulkhead.deploy.release import Releases, release_of
 from bulkhead.deploy.sources import CodeFolder
-from bulkhead.images.image import Built
 from bulkhead.kube.api import KubernetesApiError
 
-Result = Literal["unchanged", "checked", "live", "failed", "not registered"]
+Result = Literal["unchanged", "checked", "live", "failed", "not registered", "written", "planned"]
 """How a deploy ends; `failed` leaves live what was live before."""
 
-_LOCK_SECONDS: Final = 900.0
+Action = Literal["deploy", "promote"]
 
-_WORK: Final = {
-    "code": "code layer only",
-    "library": "bulkhead and code layers",
-    "packages": "new packages",
-}
+_LOCK_SECONDS: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,16 @@ class Outcome:
 class LocationDeploy:
     """Runs the stages for one code location."""
 
-    def __init__(self, means: Means, target: CodeFolder, *, check_only: bool, again: bool) -> None:
+    def __init__(
+        self,
+        means: Means,
+        target: CodeFolder,
+        *,
+        check_only: bool,
+        again: bool,
+        action: Action = "deploy",
+        image: ImageStage = build_image,
+    ) -> None:
         """Prepare; `run` begins.
 
         Args:
@@ -64,11 +70,15 @@ class LocationDeploy:
             target: The code location.
             check_only: End after the load check.
             again: Run the stages also if the image is live already.
+            action: For the history.
+            image: The stage that gets the image.
         """
         self._means = means
         self._target = target
         self._check_only = check_only
         self._again = again
+        self._action = action
+        self._image_stage = image
         self._report = LocationReport(means.report, target)
         self._releases = Releases(means, self._report, target)
         self._image: str | None = None
@@ -87,9 +97,8 @@ class LocationDeploy:
             result, reason = "not registered", str(error)
         except StageError as error:
             reason = f"{error.stage}: {error}"
-            self._means.report.failure(
-                self._target.name, error.stage, str(error), error.output, self._state()
-            )
+            self._report.failure(error)
+            self._means.report.state(self._target.name, self._state())
         seconds = time.monotonic() - began
         if result == "live" or (result == "failed" and not self._check_only):
             self._record(at, result, reason, seconds)
@@ -122,33 +131,42 @@ class LocationDeploy:
             self._commit = exported.commit
             server = live.code_server(means.api, target.namespace, target.name)
             history = self._releases.history()
-            built = self._build(exported)
+            self._announce(exported.source.tree, server)
+            began = time.monotonic()
+            ready = self._image_stage(means.settings, exported, self._report.image_progress)
+            self._image, self._commit = ready.reference, ready.commit
+            if ready.done:
+                self._report.stage("image", f"{short(ready.reference)}  {ready.done}", began)
             is_deployed = bool(history) and history[-1].status == "deployed"
-            is_live = server is not None and server.image == built.reference and is_deployed
+            is_live = server is not None and server.image == ready.reference and is_deployed
             if is_live and not self._again:
                 means.report.location(target.name, "unchanged")
                 return "unchanged"
-            release = release_of(means, target, exported, built.reference)
-            found = check_definitions(means, self._report, release, built.reference, server)
+            release = release_of(
+                means, target, replace(exported, source=ready.source), ready.reference
+            )
+            found = check_definitions(means, self._report, release, ready.reference, server)
             if self._check_only:
                 return "checked"
             lease.check()
             description = f"{snapshot.name} by {means.by}"
             self._releases.make_live(
-                release, built.reference, description, server=server, history=history
+                release, ready.reference, description, server=server, history=history
             )
         self._remember(found)
         return "live"
 
-    def _build(self, exported: build.Exported) -> Built:
-        began = time.monotonic()
-        built = build.ensure_image(
-            self._means.settings, exported, lambda text: self._report.progress("image", text)
-        )
-        self._image = built.reference
-        if built.work != "nothing":
-            self._report.stage("image", f"{short(built.reference)}  {_WORK[built.work]}", began)
-        return built
+    def _announce(self, tree: str, server: CodeServer | None) -> None:
+        """Report what changed in the folder, if the live release says which tree it has."""
+        before = server.tree if server else None
+        if server is None:
+            text = "new"
+        elif before == tree:
+            return
+        else:
+            files = self._means.repository.changed_files(before, tree) if before else None
+            text = f"changed: {files} {'file' if files == 1 else 'files'}" if files else "changed"
+        self._means.report.location(self._target.name, text)
 
     def _remember(self, found: Summary) -> None:
         """Keep what the image defines, for the comparison of the next deploy."""
@@ -166,7 +184,7 @@ class LocationDeploy:
             record = Record(
                 at=at,
                 by=self._means.by,
-                action="deploy",
+                action=self._action,
                 commit=self._commit,
                 image=self._image,
                 result=result,

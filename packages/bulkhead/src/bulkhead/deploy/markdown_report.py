@@ -26,10 +26,8 @@ class _Section:
     """What is reported about one code location."""
 
     text: str | None = None
-    stages: list[str] = field(default_factory=list[str])
+    lines: list[str] = field(default_factory=list[str])
     differences: str = ""
-    warnings: list[str] = field(default_factory=list[str])
-    failure: str | None = None
     output: str = ""
     state: str = ""
 
@@ -38,18 +36,13 @@ class _Section:
         yield f"### {name}: {result}" if result else f"### {name}"
         if self.text and self.text != result:
             yield _plain(self.text)
-        if self.stages:
-            yield "\n".join(f"- {each}" for each in self.stages)
+        if self.lines:
+            yield "\n".join(f"- {each}" for each in self.lines)
         if self.differences:
             yield _block(self.differences, "diff")
-        if self.warnings:
-            yield "\n".join(f"- **Warning:** {_plain(each)}" for each in self.warnings)
-        if self.failure:
-            yield self.failure
         if self.output:
-            yield "<details open><summary>Last output</summary>"
+            yield "Last output:"
             yield _block(self.output[-_LONGEST_OUTPUT:])
-            yield "</details>"
         if self.state:
             yield _plain(self.state)
 
@@ -78,18 +71,16 @@ class MarkdownReport:
     def stage(self, name: str, stage: str, text: str, seconds: float) -> None:
         """Keep a line with the time."""
         self._other.stage(name, stage, text, seconds)
-        with self._lock:
-            self._sections[name].stages.append(f"{stage}: {_plain(text)} ({seconds:.1f} s)")
+        self._add(name, f"✓ {stage}: {_plain(text)} ({seconds:.1f} s)")
 
     def progress(self, name: str, stage: str, text: str) -> None:
         """Keep nothing: it is over when somebody reads the text."""
         self._other.progress(name, stage, text)
 
     def warning(self, name: str, stage: str, text: str) -> None:
-        """Keep the warning."""
+        """Keep a line."""
         self._other.warning(name, stage, text)
-        with self._lock:
-            self._sections[name].warnings.append(text)
+        self._add(name, f"**Warning:** {_plain(text)}")
 
     def differences(self, name: str, found: Differences) -> None:
         """Keep a line for each definition that changes."""
@@ -97,13 +88,18 @@ class MarkdownReport:
         with self._lock:
             self._sections[name].differences = _diff(found.details)
 
-    def failure(self, name: str, stage: str, reason: str, output: str, state: str) -> None:
-        """Keep the reason, the end of the output, and what is live."""
-        self._other.failure(name, stage, reason, output, state)
+    def failure(self, name: str, stage: str, reason: str, output: str) -> None:
+        """Keep a line with the reason, and the end of the output."""
+        self._other.failure(name, stage, reason, output)
+        self._add(name, f"✗ {stage}: **{_plain(reason)}**")
         with self._lock:
-            section = self._sections[name]
-            section.failure = f"**Failed at {stage}:** {_plain(reason)}"
-            section.output, section.state = output.strip(), state
+            self._sections[name].output = output.strip()
+
+    def state(self, name: str, text: str) -> None:
+        """Keep the text."""
+        self._other.state(name, text)
+        with self._lock:
+            self._sections[name].state = text
 
     def end(self, text: str, **facts: Any) -> None:  # noqa: ANN401 - JSON values
         """Write the text."""
@@ -111,6 +107,10 @@ class MarkdownReport:
         results = {each["location"]: each["result"] for each in facts.get("outcomes", ())}
         with self._lock:
             self._write("\n\n".join(self._blocks(text, results)) + "\n")
+
+    def _add(self, name: str, line: str) -> None:
+        with self._lock:
+            self._sections[name].lines.append(line)
 
     def _blocks(self, text: str, results: Mapping[str, str]) -> Iterator[str]:
         yield f"## bulkhead deploy\n\n{_plain(text)}"

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bulkhead.deploy.errors import StageError
 from bulkhead.deploy.helm import Helm
 from bulkhead.deploy.load_check.differences import Differences
 from bulkhead.deploy.report import Report
@@ -25,6 +26,8 @@ class Means:
     by: str
     snapshot: Callable[[], Snapshot]
     """Returns what to deploy. Called when the lock is held: a branch may have moved meanwhile."""
+    environment: str | None = None
+    """Whose settings these are, for the commands that messages name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,16 @@ class LocationReport:
     def progress(self, stage: str, text: str) -> None:
         """Say what a stage waits for."""
         self.report.progress(self.target.name, stage, text)
+
+    def failure(self, error: StageError) -> None:
+        """Say why a stage failed, once: a stage that has something to restore reports it itself."""
+        if not error.is_reported:
+            error.is_reported = True
+            self.report.failure(self.target.name, error.stage, str(error), error.output)
+
+    def image_progress(self, text: str) -> None:
+        """Say what the stage `image` does or waits for."""
+        self.progress("image", text)
 
     def warning(self, stage: str, text: str) -> None:
         """Say what may be a problem."""

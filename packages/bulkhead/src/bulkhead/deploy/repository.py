@@ -104,6 +104,10 @@ class Repository:
         commit, _, seconds = found.partition(" ")
         return Change(commit, int(seconds)) if seconds else None
 
+    def committer(self, snapshot: Snapshot) -> str:
+        """Return the name of the person who made the commit of a snapshot."""
+        return self._git("log", "-1", "--format=%cn", str(snapshot.commit))
+
     def changed_files(self, before: str, after: str) -> int | None:
         """Return how many files differ between two trees; None if one is not in the repository."""
         try:

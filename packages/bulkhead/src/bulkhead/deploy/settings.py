@@ -144,6 +144,17 @@ def read(
     return settings
 
 
+def environments(files: Mapping[str, str]) -> list[str]:
+    """Return the names of the environments of settings files, sorted; `read` takes the same files.
+
+    Raises:
+        SettingsError: A file is not valid.
+    """
+    return sorted(
+        {each for name, text in files.items() for each in _tables(name, text).environments}
+    )
+
+
 class _Tables(BaseModel):
     """The tables of a settings file; their content is checked when they are merged."""
 

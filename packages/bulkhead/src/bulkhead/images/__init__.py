@@ -19,6 +19,8 @@ An image has three parts. Each has a tag in the repository of the code location:
 | `wheel`, `build_environment` | builds and installs a Python package for another machine |
 | `bytecode` | compiles a folder for the Python of the image |
 | `layer` | packs a folder into a layer; the same content gives the same bytes |
+| `copying` | copies an image into the registry of another environment |
+| `planning` | says what `image` would do |
 | `prune` | removes images that nothing needs |
 | `process` | runs a command; an error has its last output |
 """

@@ -73,13 +73,12 @@ class Registry:
         Raises:
             RegistryError: As every method does: the registry does not answer, or refuses.
         """
-        opened = self._repository(repository)
 
-        def head() -> str | None:
+        def head(opened: Repository) -> str:
             digest, _ = opened.head_manifest_and_response(reference)
             return digest or _digest(opened.get_manifest_and_response(reference)[1].content)
 
-        return self._retried(repository, lambda: _none_if_missing(head))
+        return self.request(repository, _or_none(head))
 
     def image(
         self, repository: str, reference: str, architecture: str | None = None
@@ -111,14 +110,14 @@ class Registry:
 
     def has_blob(self, repository: str, digest: str) -> bool:
         """Return whether the repository has a blob, such as a layer."""
-        opened = self._repository(repository)
-        size = self._retried(repository, lambda: _none_if_missing(lambda: opened.blob_size(digest)))
+        size = self.request(repository, _or_none(lambda opened: opened.blob_size(digest)))
         return size is not None
 
     def push_blob(self, repository: str, file: Path) -> str:
         """Push a file as a blob, also if the repository has it; return its digest."""
-        opened = self._repository(repository)
-        return self._retried(repository, lambda: opened.push_blob(str(file), check_exists=False))
+        return self.request(
+            repository, lambda opened: opened.push_blob(str(file), check_exists=False)
+        )
 
     def push_image(self, repository: str, image: Image, *tags: str) -> str:
         """Push configuration and manifest under tags; return the digest of the manifest.
@@ -132,17 +131,15 @@ class Registry:
             digest = self.push_blob(repository, Path(file.name))
         config = Descriptor(image.format.config, digest, len(content))
         manifest = image.manifest_bytes(config)
-        opened = self._repository(repository)
         for tag in tags:
-            self._retried(repository, lambda tag=tag: opened.set_manifest(tag, manifest.decode()))
+            self.request(
+                repository, lambda opened, tag=tag: opened.set_manifest(tag, manifest.decode())
+            )
         return _digest(manifest)
 
     def tags(self, repository: str) -> list[str]:
         """Return all tags of a repository, sorted; empty if it does not exist."""
-        opened = self._repository(repository)
-        found = self._retried(
-            repository, lambda: _none_if_missing(lambda: list(opened.list_aliases()))
-        )
+        found = self.request(repository, _or_none(lambda opened: list(opened.list_aliases())))
         return sorted(found or ())
 
     def delete(self, repository: str, digest: str) -> None:
@@ -151,48 +148,20 @@ class Registry:
         Raises:
             RegistryError: The registry does not answer, or does not allow deletion.
         """
+        self.request(repository, _or_none(lambda opened: opened.delete_manifest(digest)))
+
+    def request(self, repository: str, do: Callable[[Repository], _T]) -> _T:
+        """Do a request to a repository; retry it after temporary errors until the timeout.
+
+        Raises:
+            RegistryError: The registry does not answer, or refuses.
+        """
         opened = self._repository(repository)
-        self._retried(repository, lambda: _none_if_missing(lambda: opened.delete_manifest(digest)))
-
-    def _manifest(self, repository: str, reference: str) -> tuple[str, Mapping[str, Any] | None]:
-        """Return digest and content of a manifest; content None if there is none."""
-        opened = self._repository(repository)
-        answer = self._retried(
-            repository,
-            lambda: _none_if_missing(lambda: opened.get_manifest_and_response(reference)[1]),
-        )
-        if answer is None:
-            return "", None
-        return _digest(answer.content), cast("Mapping[str, Any]", answer.json())
-
-    def _blob(self, repository: str, digest: str) -> bytes:
-        opened = self._repository(repository)
-
-        def pull() -> bytes:
-            return b"".join(cast("list[bytes]", opened.pull_blob(digest)))
-
-        return self._retried(repository, pull)
-
-    def _repository(self, name: str) -> Repository:
-        """Return a repository with its own connections, which later requests use again."""
-        if name not in self._repositories:
-            opened = Repository(
-                _API_HOSTS.get(self.host, self.host),
-                name,
-                plain_http=self._plain_http,
-                credentials=self._credentials,
-            )
-            # Keeps its connections until this object is gone.
-            self._repositories[name] = opened.__enter__()
-        return self._repositories[name]
-
-    def _retried(self, repository: str, request: Callable[[], _T]) -> _T:
-        """Do a request; retry it after temporary errors, with pauses, until the timeout."""
         deadline = time.monotonic() + self._timeout
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                return request()
+                return do(opened)
             # The library raises ValueError and KeyError for answers that it cannot read.
             except (requests.RequestException, DXFError, ValueError, KeyError) as failure:
                 user = self._credentials.username if self._credentials else None
@@ -210,15 +179,47 @@ class Registry:
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
+    def _manifest(self, repository: str, reference: str) -> tuple[str, Mapping[str, Any] | None]:
+        """Return digest and content of a manifest; content None if there is none."""
+        answer = self.request(
+            repository, _or_none(lambda opened: opened.get_manifest_and_response(reference)[1])
+        )
+        if answer is None:
+            return "", None
+        return _digest(answer.content), cast("Mapping[str, Any]", answer.json())
 
-def _none_if_missing(request: Callable[[], _T]) -> _T | None:
-    """Return what a request returns; None if the registry answers that it does not exist."""
-    try:
-        return request()
-    except requests.HTTPError as error:
-        if error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND:
-            return None
-        raise
+    def _blob(self, repository: str, digest: str) -> bytes:
+        def pull(opened: Repository) -> bytes:
+            return b"".join(cast("list[bytes]", opened.pull_blob(digest)))
+
+        return self.request(repository, pull)
+
+    def _repository(self, name: str) -> Repository:
+        """Return a repository with its own connections, which later requests use again."""
+        if name not in self._repositories:
+            opened = Repository(
+                _API_HOSTS.get(self.host, self.host),
+                name,
+                plain_http=self._plain_http,
+                credentials=self._credentials,
+            )
+            # Keeps its connections until this object is gone.
+            self._repositories[name] = opened.__enter__()
+        return self._repositories[name]
+
+
+def _or_none(do: Callable[[Repository], _T]) -> Callable[[Repository], _T | None]:
+    """Return a request that returns None if the registry answers that it does not exist."""
+
+    def request(opened: Repository) -> _T | None:
+        try:
+            return do(opened)
+        except requests.HTTPError as error:
+            if error.response is not None and error.response.status_code == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+
+    return request
 
 
 def _digest(content: bytes) -> str:

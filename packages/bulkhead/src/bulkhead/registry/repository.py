@@ -15,7 +15,7 @@ class Repository(DXF):
     """A repository that logs in when the registry requests it.
 
     python-dxf refuses to send a password over plain HTTP, but the registry of a local cluster has
-    users and no TLS. It also deletes only by a tag.
+    users and no TLS. It also deletes only by a tag, and pushes only some manifests.
     """
 
     def __init__(
@@ -35,6 +35,11 @@ class Repository(DXF):
         elif user is not None:
             encoded = base64.b64encode(f"{user.username}:{user.password}".encode()).decode()
             self._headers = {"Authorization": f"Basic {encoded}"}
+
+    def push_manifest(self, reference: str, content: bytes, media_type: str) -> None:
+        """Push a manifest as it is; the library reads the media type from it, which may lack it."""
+        headers = {"Content-Type": media_type}
+        self._request("put", f"manifests/{reference}", data=content, headers=headers)  # pyright: ignore[reportUnknownMemberType]
 
     def delete_manifest(self, digest: str) -> None:
         """Delete a manifest, and with it all of its tags."""
