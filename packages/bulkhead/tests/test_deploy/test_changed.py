@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from packages.bulkhead.tests.test_deploy.conftest import Clone
+from packages.bulkhead.tests.clone import Clone
 
 from bulkhead.cli import main
 

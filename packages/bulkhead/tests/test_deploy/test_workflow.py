@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from packages.bulkhead.tests.test_deploy.conftest import Clone
+from packages.bulkhead.tests.clone import Clone
 
 from bulkhead.cli import main
 

@@ -64,7 +64,7 @@ def open_repository(
         place: Where it is, and which settings count.
         commit: A commit or branch, which is read again each time; None is the working tree.
         strict: Warnings of the load check are errors.
-        needs_cluster: Without, a missing kubeconfig is no error here, but of each request.
+        needs_cluster: Without, a missing kubeconfig is an error of each request, and not here.
 
     Raises:
         UsageError: There is no repository, or a setting is not valid.
