@@ -19,9 +19,8 @@ def sources() -> dict[Path, list[str]]:
     parents = ("user_code", "user_code/grocer", "tests/*/locations")
     locations = [path for each in parents for path in ROOT.glob(f"{each}/*/pyproject.toml")]
     projects = [path.parent.relative_to(ROOT) for path in locations]
-    installer, platform, seaweedfs = (
-        Path("images") / name for name in ("installer", "platform", "seaweedfs")
-    )
+    installer = Path("packages/bulkhead/src/bulkhead/images/dependencies")
+    platform, seaweedfs = (Path("images") / name for name in ("platform", "seaweedfs"))
     return {
         installer / "requirements.lock": [f"{installer}/requirements.in"],
         platform / "requirements.lock": [f"{platform}/requirements.in", lock.BULKHEAD],

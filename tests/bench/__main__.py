@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from tests.bench import measure, report
+from tests.bench import measure, pushes, report
 from tests.e2e import cluster
 from tests.e2e.dagster_client import Dagster, web_server_of
 from tests.e2e.helm import Helm
@@ -37,6 +37,8 @@ class Graph(NamedTuple):
     every: int
     """In each turn, in every third."""
 
+
+FEWEST_PUSHES = 5
 
 GRAPHS = (
     Graph("five_in_a_row", 1, 1),
@@ -62,9 +64,11 @@ def main() -> None:
     platform = Installation(PLATFORM, PLATFORM, kube, Helm(), dagster)
     platform.answers()
     memory = measure.idle_memory(kube, {PLATFORM: "", HELLO_NAMESPACE: "hello: "})
-    platform.register(
-        {name: {"namespace": _namespace(name), "quota": QUOTA} for name in LOCATIONS.values()}
-    )
+    locations = {
+        **{name: {"namespace": _namespace(name), "quota": QUOTA} for name in LOCATIONS.values()},
+        **pushes.LOCATIONS,
+    }
+    platform.register(locations)
     try:
         _deploy(platform)
         version = dagster.loaded(LOCATIONS["bulkhead"]).dagster
@@ -72,7 +76,7 @@ def main() -> None:
     finally:
         for location in set(LOCATIONS.values()):
             platform.helm.uninstall(location, _namespace(location))
-        platform.unregister(set(LOCATIONS.values()))
+        platform.unregister(locations)
 
     nodes = kube.core.list_node().items
     about = (

@@ -110,6 +110,7 @@ class Asset:
     location: str
     upstream: frozenset[str]
     downstream: frozenset[str]
+    description: str
 
 
 @dataclass(frozen=True)
@@ -419,6 +420,7 @@ class Dagster:
                 location=node["repository"]["location"]["name"],
                 upstream=frozenset("/".join(key["path"]) for key in node["dependencyKeys"]),
                 downstream=frozenset("/".join(key["path"]) for key in node["dependedByKeys"]),
+                description=node["description"] or "",
             )
             for node in self.query(queries.ASSETS)["assetNodes"]
         }

@@ -254,6 +254,7 @@ ASSETS = """
 query Assets {
   assetNodes {
     assetKey { path }
+    description
     repository { location { name } }
     dependencyKeys { path }
     dependedByKeys { path }

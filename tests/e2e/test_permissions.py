@@ -6,13 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from tests.e2e import permissions, pods, team_code
 from tests.e2e.cluster import (
-    KUBECONFIG,
     ApiException,
     create_namespace,
     delete_namespace,
+    kubeconfig_with,
     status_of,
 )
 from tests.e2e.dagster_client import FAILURE
@@ -47,9 +46,10 @@ DEPLOYER_RIGHTS = permissions.rights(
         "services": "get list watch create patch delete",
         "configmaps": "get list watch create update patch delete",
         "apps/replicasets": "get list watch",
-        "pods": "get list watch",
+        "pods": "get list watch create delete",  # the pod that loads the definitions
         "pods/log": "get",
-        "events": "get list watch",
+        "events": "get list watch create patch",
+        "coordination.k8s.io/leases": "get create update patch delete",  # the lock of a deploy
     }
 )
 
@@ -108,16 +108,8 @@ def deployer(kube: Kube, registered: dict[str, Any]) -> Iterator[Kube]:
 def deployers_helm(kube: Kube, deployer: Kube, tmp_path: Path) -> Helm:
     """Helm with the deployer's token, its releases in ConfigMaps."""
     del deployer
-    given = yaml.safe_load(KUBECONFIG.read_text())
-    current = given["current-context"]
-    (context,) = (c["context"] for c in given["contexts"] if c["name"] == current)
-    context["user"] = DEPLOYER
-    given["users"] = [
-        {"name": DEPLOYER, "user": {"token": kube.token_of(DEPLOYER_NAMESPACE, DEPLOYER)}}
-    ]
-    path = tmp_path / "kubeconfig"
-    path.write_text(yaml.safe_dump(given))
-    path.chmod(0o600)
+    token = kube.token_of(DEPLOYER_NAMESPACE, DEPLOYER)
+    path = kubeconfig_with(token, tmp_path / "kubeconfig")
     return Helm(path, {"HELM_DRIVER": "configmap"})
 
 
@@ -178,10 +170,15 @@ def test_a_deployer_cannot_read_a_secret_run_a_command_or_take_an_account(
         with pytest.raises(ApiException) as error:
             deployer.request(method, path, body={} if method == "POST" else None)
         assert status_of(error.value) == 403, f"{method} {path}"
-    pod = pods.restricted_pod("of-a-deployer", namespace, ["true"])
-    with pytest.raises(ApiException) as error:
-        pods.create(deployer, pod)
-    assert status_of(error.value) == 403
+    pod = pods.restricted_pod("of-a-deployer", namespace, ["sleep", "60"])
+    pods.create(deployer, pod)
+    path = f"{core}/pods/of-a-deployer"
+    for part in ("exec", "attach", "portforward", "ephemeralcontainers"):
+        method = "PATCH" if part == "ephemeralcontainers" else "POST"
+        with pytest.raises(ApiException) as error:
+            deployer.request(method, f"{path}/{part}", body={})
+        assert status_of(error.value) == 403, f"{method} {part}"
+    deployer.request("DELETE", path)
 
 
 @pytest.mark.timeout(240)

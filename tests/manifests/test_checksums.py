@@ -72,3 +72,18 @@ def test_a_new_platform_image_leaves_the_stores_alone(minimal: render.Case) -> N
 def test_what_a_team_changes_reaches_its_code_server(location: render.Case, setting: str) -> None:
     before = render.pod_templates(render.rendered(location))
     assert render.pod_templates(render.render(location, "--set", setting)) != before
+
+
+def test_a_new_commit_with_the_same_image_restarts_no_code_server(location: render.Case) -> None:
+    changed = render.render(location, "--set", "release.commit=f00,release.deployedBy=Bob")
+    assert changed != render.rendered(location)
+    assert render.pod_templates(changed) == render.pod_templates(render.rendered(location))
+
+
+def test_a_code_server_is_ready_a_second_after_it_answers_and_may_load_for_three_minutes(
+    location_case: render.Case,
+) -> None:
+    (template,) = render.pod_templates(render.rendered(location_case)).values()
+    probe = template["spec"]["containers"][0]["startupProbe"]
+    assert probe["periodSeconds"] == 1
+    assert probe["periodSeconds"] * probe["failureThreshold"] == 180

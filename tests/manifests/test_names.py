@@ -15,6 +15,7 @@ NAMESPACE = "bulkhead-ingestion"
 FIXED = {
     ("ConfigMap", names.INSTANCE_CONFIG_MAP),
     ("ConfigMap", names.LOCATION_CONFIG_MAP),
+    ("ConfigMap", names.STATUS_CONFIG_MAP),
     ("Secret", names.DATABASE_SECRET),
     ("Secret", names.OBJECT_STORE_SECRET),
     ("ServiceAccount", names.CODE_SERVER_SERVICE_ACCOUNT),
@@ -22,10 +23,12 @@ FIXED = {
     ("ServiceAccount", names.STEP_SERVICE_ACCOUNT),
     ("Role", names.LAUNCHER_ROLE),
     ("Role", names.DISCOVERY_ROLE),
+    ("Role", names.STATUS_ROLE),
     ("Role", names.RUN_ROLE),
     ("Role", names.DEPLOYER_ROLE),
     ("RoleBinding", names.LAUNCHER_ROLE),
     ("RoleBinding", names.DISCOVERY_ROLE),
+    ("RoleBinding", names.STATUS_ROLE),
     ("RoleBinding", names.RUN_ROLE),
     ("ResourceQuota", names.QUOTA),
     ("LimitRange", names.QUOTA),
@@ -201,6 +204,7 @@ def test_a_code_server_reads_what_the_platform_makes_in_its_namespace(
 ) -> None:
     template = next(iter(render.pod_templates(render.rendered(location_case)).values()))
     made = {name for kind, name in FIXED if kind in {"ConfigMap", "Secret"}}
+    made.remove(names.STATUS_CONFIG_MAP)  # for the deployer
     (container,) = template["spec"]["containers"]
     read = {
         reference["name"]
@@ -218,14 +222,57 @@ def test_a_code_server_reads_what_the_platform_makes_in_its_namespace(
     assert f"{names.DAGSTER_HOME}/{names.INSTANCE_CONFIG_KEY}" in mounts
 
 
-def test_the_deployer_may_make_every_kind_of_the_teams_chart_and_no_other(
+def test_the_deployer_may_make_every_kind_of_the_teams_chart_and_what_a_deploy_needs(
     platform: list[render.Manifest], team: list[render.Manifest]
 ) -> None:
     rules = render.find(platform, "Role", names.DEPLOYER_ROLE, NAMESPACE)["rules"]
     may_make = {
         resource for rule in rules if "create" in rule["verbs"] for resource in rule["resources"]
     }
-    assert may_make == {f"{each['kind'].lower()}s" for each in team}
+    # The pod that loads the definitions, the lock, and the event about a failure.
+    needed = {"pods", "leases", "events"}
+    assert may_make == {f"{each['kind'].lower()}s" for each in team} | needed
+    assert "pods/exec" not in {resource for rule in rules for resource in rule["resources"]}
+
+
+def test_only_the_web_server_may_change_the_status_and_no_other_config_map(
+    platform: list[render.Manifest],
+) -> None:
+    for namespace in (NAMESPACE, "machine-learning"):
+        role = render.find(platform, "Role", names.STATUS_ROLE, namespace)
+        assert role["rules"] == [
+            {
+                "apiGroups": [""],
+                "resources": ["configmaps"],
+                "resourceNames": [names.STATUS_CONFIG_MAP],
+                "verbs": ["patch"],
+            }
+        ]
+        binding = render.find(platform, "RoleBinding", names.STATUS_ROLE, namespace)
+        assert binding["roleRef"]["name"] == names.STATUS_ROLE
+        web_server = {"name": names.webserver(), "namespace": "bulkhead"}
+        assert binding["subjects"] == [{"kind": "ServiceAccount", **web_server}]
+
+
+def test_an_upgrade_has_no_data_to_overwrite_the_status_with(platform_case: render.Case) -> None:
+    """Not even an empty one: an upgrade leaves alone what no manifest contains."""
+    for manifests in (
+        render.rendered(platform_case),
+        render.render(platform_case, "--is-upgrade"),
+    ):
+        found = [each for each in manifests if each["metadata"]["name"] == names.STATUS_CONFIG_MAP]
+        maps = [each for each in found if each["kind"] == "ConfigMap"]
+        assert len(maps) == len([each for each in manifests if each["kind"] == "Namespace"])
+        assert all(each.keys() == {"apiVersion", "kind", "metadata"} for each in maps)
+
+
+def test_a_release_says_where_it_comes_from(team: list[render.Manifest]) -> None:
+    annotations = render.find(team, "Deployment", "forecasts")["metadata"]["annotations"]
+    assert annotations == {
+        names.COMMIT_ANNOTATION: "0000000000000000000000000000000000000003",
+        names.TREE_ANNOTATION: "0000000000000000000000000000000000000004",
+        names.DEPLOYED_BY_ANNOTATION: 'Ann "the deployer" <ann@example.com>',
+    }
 
 
 def test_code_location_objects_carry_its_label(

@@ -106,6 +106,11 @@ BREAKAGES: list[tuple[policies.Policy, str, Callable[[Manifests], object]]] = [
     (policies.grants_little, "on secrets", lambda m: _role(m).update(resources=["secrets"])),
     (
         policies.grants_little,
+        "makes pods itself",
+        lambda m: _role(m).update(resources=["pods"], verbs=["create"]),
+    ),
+    (
+        policies.grants_little,
         "whole cluster",
         lambda m: m.append({"kind": "ClusterRole", "metadata": {"name": "x"}, "rules": []}),
     ),

@@ -28,3 +28,18 @@ bulkhead.dev/code-location: {{ include "code-location.name" . }}
 {{ $name }}:{{ .Values.image.tag | required "image.tag and image.digest are both empty. Set one of them." }}
 {{- end }}
 {{- end }}
+
+{{- /* Annotations that say where this release comes from; empty where `release` is. */}}
+{{- define "code-location.releaseAnnotations" -}}
+{{- with .Values.release -}}
+{{- with .commit }}
+bulkhead.dev/commit: {{ . | quote }}
+{{- end }}
+{{- with .tree }}
+bulkhead.dev/tree: {{ . | quote }}
+{{- end }}
+{{- with .deployedBy }}
+bulkhead.dev/deployed-by: {{ . | quote }}
+{{- end }}
+{{- end }}
+{{- end }}

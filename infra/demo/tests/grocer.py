@@ -147,6 +147,7 @@ class Grocer:
                     "name": name,
                     "loadStatus": "LOADED",
                     "updatedTimestamp": 1.0,
+                    "displayMetadata": [],
                     "locationOrLoadError": failed
                     if error
                     else {"__typename": "RepositoryLocation"},

@@ -39,7 +39,7 @@ def ensure(tmp_path: Path, source: Path, target: str = "registry:5000") -> dict[
     return images.ensure(
         Progress(tmp_path, Console(quiet=True)),
         NoEngine("podman"),
-        [Image("forecasts", "code-location", (source,), {"LOCATION": "user_code/forecasts"})],
+        [Image("forecasts", (source,))],
         base="docker.io/library/python@sha256:1",
         target=target,
         push=lambda reference: f"{target}/pushed@{reference.rsplit(':', 1)[1]}",
@@ -77,10 +77,10 @@ def test_after_forgetting_everything_is_pushed_again(tmp_path: Path, source: Pat
     assert len(builds(tmp_path)) == 2
 
 
-def test_a_build_names_its_folder_and_its_base(tmp_path: Path, source: Path) -> None:
+def test_a_build_names_its_dockerfile_and_its_base(tmp_path: Path, source: Path) -> None:
     ensure(tmp_path, source)
     (command,) = builds(tmp_path)
-    assert "--build-arg=LOCATION=user_code/forecasts" in command
+    assert f"--file={images.DOCKERFILES / 'forecasts' / 'Dockerfile'}" in command
     assert "--build-arg=BASE_IMAGE=docker.io/library/python@sha256:1" in command
 
 
@@ -97,5 +97,5 @@ def test_the_shipped_images_have_distinct_names() -> None:
         *images.code_locations(tests / "e2e" / "locations"),
         *images.code_locations(tests / "bench" / "locations"),
     ]
-    made = [*images.platform_images(), *images.location_images(folders)]
-    assert len({image.name for image in made}) == len(made)
+    names = [*(image.name for image in images.platform_images()), *(each.name for each in folders)]
+    assert len(set(names)) == len(names)

@@ -7,7 +7,7 @@ import pytest
 from bulkhead_kind import installation, up
 from bulkhead_kind.installation import Cluster
 from bulkhead_kind.process import CommandError
-from bulkhead_kind.progress import Progress, StepError
+from bulkhead_kind.progress import Progress
 
 IMAGES: dict[str, str] = dict.fromkeys(
     ("platform", "postgresql", "seaweedfs"), "registry/name@sha256:abc"
@@ -53,19 +53,6 @@ def test_the_registry_is_read_from_the_release(
     tmp_path: Path, does: str, registered: dict[str, object]
 ) -> None:
     assert installation.registered(helm_that(tmp_path, does=does)) == registered
-
-
-def test_a_code_location_that_does_not_start_keeps_no_other_from_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(installation, "BUILD", tmp_path)
-    folders = [tmp_path / name for name in ("analytics", "ingestion", "ml")]
-    cluster = helm_that(tmp_path, does=f'[ "$3" != ingestion ] && touch {tmp_path}/$3.installed')
-    images = dict.fromkeys((folder.name for folder in folders), "registry/name@sha256:abc")
-    with pytest.raises(StepError, match="Install code location ingestion failed"):
-        installation.install_locations(Progress(tmp_path / "logs"), cluster, folders, images)
-    installed = {path.stem for path in tmp_path.glob("*.installed")}
-    assert installed == {"analytics", "ml"}
 
 
 def test_a_registry_that_cannot_be_read_is_not_taken_for_empty(tmp_path: Path) -> None:

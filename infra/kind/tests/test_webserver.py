@@ -133,7 +133,7 @@ def test_locations_show_their_load_error_or_that_they_are_loaded(tmp_path: Path)
 
 def _entry(name: str, status: str, result: dict[str, Any] | None) -> dict[str, Any]:
     shown = {"loadStatus": status, "updatedTimestamp": 1.0, "locationOrLoadError": result}
-    return {"name": name, **shown}
+    return {"name": name, "displayMetadata": [], **shown}
 
 
 def test_a_finished_run_lists_its_steps_as_they_began(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from packages.bulkhead.tests import registry_server
 from packages.bulkhead.tests.postgresql_server import Database, PostgreSQL, binaries
+from packages.bulkhead.tests.registry_server import RegistryServer
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +35,17 @@ def database(
     yield Database(postgresql, name, tmp_path)
     with maintenance.connect() as connection:
         connection.execute(sqlalchemy.text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="session")
+def registry_program() -> Path:
+    return registry_server.program()
+
+
+@pytest.fixture(scope="session")
+def image_registry(
+    registry_program: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RegistryServer]:
+    server = RegistryServer(registry_program, tmp_path_factory.mktemp("registry"))
+    yield server
+    server.stop()

@@ -7,7 +7,7 @@ from bulkhead_demo import bad_day, figures, flow, observed
 from bulkhead_demo.flow import Timeouts, Watch
 from bulkhead_demo.paths import CHART, GROCER, LOCATIONS, PLATFORM_OVERLAY
 from bulkhead_demo.screen import Screen
-from bulkhead_kind import cluster, images, installation, up
+from bulkhead_kind import cluster, deploy_command, images, installation, up
 from bulkhead_kind.installation import Release
 from bulkhead_kind.progress import Progress
 from bulkhead_kind.up import Target
@@ -56,13 +56,8 @@ def install(progress: Progress, target: Target, references: Mapping[str, str]) -
         StepError: a release does not become healthy.
     """
     folders = [*images.code_locations(), *images.code_locations(GROCER)]
-    installation.install_platform(
-        progress,
-        target.cluster,
-        references,
-        [folder.name for folder in folders],
-        [PLATFORM_OVERLAY],
-    )
+    names = [folder.name for folder in folders]
+    installation.install_platform(progress, target.cluster, references, names, [PLATFORM_OVERLAY])
     values = {
         "postgresql": {"image": installation.image(references["postgresql"])},
         "campaigns": {"image": installation.image(references["ingestion"])},
@@ -72,7 +67,7 @@ def install(progress: Progress, target: Target, references: Mapping[str, str]) -
         installation.make_namespace(step, target.cluster, RELEASE)
         release = Release(RELEASE, RELEASE, CHART, (), values)
         installation.upgrade(step, target.cluster, release)
-    installation.install_locations(progress, target.cluster, folders, references)
+    deploy_command.deploy(progress, target.engine, target.cluster, names)
 
 
 def _has_data(target: Target) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from bulkhead.registry.errors import RegistryError
 from bulkhead.webserver_api.errors import WebServerError
 from bulkhead_kind import (
     cluster,
@@ -41,6 +42,7 @@ class Commands(click.Group):
         ClusterError,
         CommandError,
         EngineError,
+        RegistryError,
         StepError,
         TimedOutError,
         ToolError,
@@ -81,6 +83,7 @@ def up_command(kubeconfig: Path | None, *, no_run: bool) -> None:
     target = up.prepare(progress, kubeconfig)
     references = up.build_images(progress, target)
     up.install(progress, target, references)
+    up.prepare_git(progress, target)
     succeeded = no_run or up.run_first_job(progress, target, references)
     progress.print(f"Finished in {time.monotonic() - began:.0f} s")
     up.print_next(progress, target)
@@ -99,7 +102,7 @@ def images_command(kubeconfig: Path | None, also: Path | None) -> None:
     progress = Progress(LOGS)
     target = up.prepare(progress, kubeconfig)
     references = up.build_images(progress, target, also=also)
-    progress.console.print(up.sizes(target, sorted(references)))
+    progress.console.print(up.sizes(references))
 
 
 @main.command("down")

@@ -18,10 +18,8 @@ KEYS = BUILD / "images.keys.json"
 
 DOCKERFILES = REPOSITORY / "images"
 
-INSTALLER = DOCKERFILES / "installer"
-"""The package installer of the images."""
-
 BULKHEAD = REPOSITORY / "packages" / "bulkhead"
+"""The library. It contains the program that installs the packages of a lock into the images."""
 
 Push = Callable[[str], str]
 """Pushes an image of the engine's store; returns the reference by digest for pods."""
@@ -29,12 +27,10 @@ Push = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Image:
-    """An image: its name, its Dockerfile's folder below images/, and its source folders."""
+    """An image: its name, which is also its Dockerfile's folder, and its source folders."""
 
     name: str
-    dockerfile: str
-    sources: tuple[Path, ...]
-    arguments: Mapping[str, str]
+    sources: tuple[Path, ...] = ()
 
 
 def code_locations(parent: Path = REPOSITORY / "user_code") -> list[Path]:
@@ -45,22 +41,9 @@ def code_locations(parent: Path = REPOSITORY / "user_code") -> list[Path]:
 def platform_images() -> list[Image]:
     """Return the platform's image, and the two images of stores for evaluation."""
     return [
-        Image("platform", "platform", (INSTALLER, BULKHEAD), {}),
-        Image("postgresql", "postgresql", (), {}),
-        Image("seaweedfs", "seaweedfs", (), {}),
-    ]
-
-
-def location_images(folders: Iterable[Path]) -> list[Image]:
-    """Return an image for each folder, all from the same Dockerfile."""
-    return [
-        Image(
-            folder.name,
-            "code-location",
-            (INSTALLER, BULKHEAD, folder),
-            {"LOCATION": str(folder.relative_to(REPOSITORY))},
-        )
-        for folder in folders
+        Image("platform", (BULKHEAD,)),
+        Image("postgresql"),
+        Image("seaweedfs"),
     ]
 
 
@@ -88,8 +71,7 @@ def ensure(
     """
     references, keys = _read(RECORD), _read(KEYS)
     for image in images:
-        dockerfile = DOCKERFILES / image.dockerfile
-        key = products.key(dockerfile, *image.sources, base, target, *image.arguments.values())
+        key = products.key(DOCKERFILES / image.name, *image.sources, base, target)
         if keys.get(image.name) == key and image.name in references:
             continue
         local = f"localhost/bulkhead/{image.name}:{key}"
@@ -107,30 +89,31 @@ def forget() -> None:
     KEYS.unlink(missing_ok=True)
 
 
-def size(engine: Engine, image: str) -> float:
-    """Return the unpacked size of a local image in MB; 0 if there is none."""
-    newest = engine.output("images", "--format={{.ID}}", f"localhost/bulkhead/{image}").split()
-    if not newest:
-        return 0
-    return int(engine.output("image", "inspect", "--format={{.Size}}", newest[0])) / 1e6
-
-
 def _with_pyproject(folder: Path) -> list[Path]:
     return sorted(path.parent for path in folder.glob("*/pyproject.toml"))
 
 
 def _build_command(image: Image, base: str, local: str) -> list[str]:
     """Return the build command; settings of package indexes are passed as secrets."""
-    arguments = {"BASE_IMAGE": base, "REVISION": _revision(), **image.arguments}
+    arguments = {"BASE_IMAGE": base, "REVISION": _revision()}
     return [
         "build",
-        "--network=host",
-        f"--file={DOCKERFILES / image.dockerfile / 'Dockerfile'}",
+        f"--file={DOCKERFILES / image.name / 'Dockerfile'}",
         f"--tag={local}",
         *(f"--build-arg={name}={value}" for name, value in arguments.items()),
-        *_secrets(base),
+        *build_options(base),
         str(REPOSITORY),
     ]
+
+
+def build_options(base: str) -> list[str]:
+    """Return the options of every build here: the network, and settings of package indexes."""
+    return ["--network=host", *_secrets(base)]
+
+
+def record(references: Mapping[str, str]) -> None:
+    """Write RECORD."""
+    _write(RECORD, references)
 
 
 def _secrets(base: str) -> list[str]:

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,37 +123,6 @@ def registered(cluster: Cluster) -> dict[str, object]:
         raise
     registered: dict[str, object] | None = (values or {}).get("codeLocations")
     return registered or {}
-
-
-def install_locations(
-    progress: Progress, cluster: Cluster, folders: Sequence[Path], images: Mapping[str, str]
-) -> None:
-    """Install or upgrade the releases of code locations side by side, each in its own namespace.
-
-    Args:
-        progress: shows the steps.
-        cluster: where to install.
-        folders: of the code locations.
-        images: reference by name.
-
-    Raises:
-        StepError: a code server does not become ready; the others are still installed.
-    """
-
-    def install(folder: Path) -> None:
-        release = Release(
-            folder.name,
-            f"{PLATFORM}-{folder.name}",
-            LOCATION_CHART,
-            (folder / "values.yaml",),
-            {"image": image(images[folder.name])},
-        )
-        with progress.step(f"Install code location {folder.name}") as step:
-            upgrade(step, cluster, release)
-
-    with ThreadPoolExecutor() as pool:
-        for installed in [pool.submit(install, folder) for folder in folders]:
-            installed.result()
 
 
 def pods(cluster: Cluster) -> str:

@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +16,12 @@ from bulkhead.webserver_api.client import GraphQLClient
 from bulkhead_kind import (
     base_image,
     cluster,
+    deploy_command,
     engine,
+    git_remote,
     images,
     installation,
+    location_images,
     node_image,
     registry,
     tools,
@@ -101,25 +104,44 @@ def build_images(progress: Progress, target: Target, *, also: Path | None = None
     Raises:
         StepError: a build or a push failed.
     """
-    folders = [*images.code_locations(), *(images.code_locations(also) if also else [])]
-    return images.ensure(
+    references = images.ensure(
         progress,
         target.engine,
-        [*images.platform_images(), *images.location_images(folders)],
+        images.platform_images(),
         base=target.base,
         target=target.registry,
         push=lambda reference: registry.push(
             target.engine, progress, reference, None if target.ours else target.registry
         ),
     )
+    deploy_command.write_settings(
+        target.engine,
+        target.cluster,
+        base=target.base,
+        pull_from=target.registry,
+        build_options=images.build_options(target.base),
+    )
+    folders = [*images.code_locations(), *(images.code_locations(also) if also else [])]
+    locations = location_images.ensure(progress, folders)
+    images.record({**references, **locations})
+    return {**references, **locations}
 
 
 def install(progress: Progress, target: Target, references: dict[str, str]) -> None:
-    """Install the platform and every code location of `user_code/`; raises StepError."""
-    folders = images.code_locations()
-    names = [folder.name for folder in folders]
+    """Install the platform, and deploy every code location of `user_code/`; raises StepError."""
+    names = [folder.name for folder in images.code_locations()]
     installation.install_platform(progress, target.cluster, references, names)
-    installation.install_locations(progress, target.cluster, folders, references)
+    deploy_command.deploy(progress, target.engine, target.cluster, names)
+
+
+def prepare_git(progress: Progress, target: Target) -> None:
+    """Make `git push cluster` deploy the code locations of this clone; raises StepError."""
+    with progress.step("Prepare the git remote cluster"):
+        environment = deploy_command.environment(target.engine, target.cluster)
+        git_remote.create(git_remote.FOLDER, deploy_command.SETTINGS, environment)
+    problem = git_remote.add()
+    if problem:
+        progress.print(f"`git push cluster` does not deploy: {problem}")
 
 
 def run_first_job(progress: Progress, target: Target, references: dict[str, str]) -> bool:
@@ -164,7 +186,8 @@ def print_next(progress: Progress, target: Target) -> None:
         "  kubectl get pods --namespace bulkhead-hello --watch\n"
         "                                       then launch a job in the Dagster UI\n"
         "  .venv/bin/bulkhead new forecasts     create your own code location, then run `make up`\n"
-        "  edit user_code/hello, then `make up` to release only that code location"
+        "  edit user_code/hello, commit, then `git push cluster main` to deploy only that code "
+        "location"
     )
 
 
@@ -244,11 +267,11 @@ def _print_run(progress: Progress, job: str, result: RunResult) -> None:
     progress.console.print(table)
 
 
-def sizes(target: Target, names: Sequence[str]) -> Table:
-    """Return a table of the images and their unpacked sizes."""
+def sizes(references: Mapping[str, str]) -> Table:
+    """Return a table of pushed images and their compressed sizes; raises RegistryError."""
     table = Table(title="Images", title_justify="left")
     table.add_column("image")
-    table.add_column("MB", justify="right")
-    for name in names:
-        table.add_row(name, f"{images.size(target.engine, name):.0f}")
+    table.add_column("MB, compressed", justify="right")
+    for name, reference in sorted(references.items()):
+        table.add_row(name, f"{location_images.compressed_bytes(reference) / 1e6:.0f}")
     return table

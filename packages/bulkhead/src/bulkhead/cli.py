@@ -6,11 +6,16 @@ These modules import only click until a command runs, so `bulkhead --help` is fa
 import click
 
 from bulkhead.commands.advise import advise
+from bulkhead.commands.deploy import deploy
+from bulkhead.commands.deploy_hook import deploy_hook
 from bulkhead.commands.doctor import doctor
+from bulkhead.commands.history import history
 from bulkhead.commands.locations import locations
 from bulkhead.commands.migrate import migrate
 from bulkhead.commands.new import new
+from bulkhead.commands.promote import promote
 from bulkhead.commands.reconcile import reconcile
+from bulkhead.commands.rollback import rollback
 from bulkhead.commands.workspace_sync import workspace_sync
 
 
@@ -21,9 +26,14 @@ def main() -> None:
 
 
 main.add_command(new)
+main.add_command(deploy)
+main.add_command(promote)
+main.add_command(history)
+main.add_command(rollback)
 main.add_command(locations)
 main.add_command(doctor)
 main.add_command(advise)
+main.add_command(deploy_hook)
 main.add_command(workspace_sync)
 main.add_command(reconcile)
 main.add_command(migrate)

@@ -15,12 +15,28 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, ExecutorDefinition
+    from dagster._cli.utils import (
+        get_instance_for_cli as get_instance_for_cli,
+    )
+    from dagster._core.definitions.assets.definition.asset_spec import (
+        SYSTEM_METADATA_KEY_AUTO_CREATED_STUB_ASSET as SYSTEM_METADATA_KEY_AUTO_CREATED_STUB_ASSET,
+    )
+    from dagster._core.definitions.declarative_automation.serialized_objects import (
+        AutomationConditionSnapshot as AutomationConditionSnapshot,
+    )
     from dagster._core.definitions.executor_definition import (
         IN_PROC_CONFIG as IN_PROC_CONFIG,
         MULTI_PROC_CONFIG as MULTI_PROC_CONFIG,
         ExecutorRequirement as ExecutorRequirement,
         in_process_executor as in_process_executor,
         multiple_process_executor_requirements as multiple_process_executor_requirements,
+    )
+    from dagster._core.definitions.partitions.snap.snap import (
+        DynamicPartitionsSnap as DynamicPartitionsSnap,
+        MultiPartitionsSnap as MultiPartitionsSnap,
+        PartitionsSnap as PartitionsSnap,
+        StaticPartitionsSnap as StaticPartitionsSnap,
+        TimeWindowPartitionsSnap as TimeWindowPartitionsSnap,
     )
     from dagster._core.definitions.reconstruct import (
         repository_def_from_target_def as repository_def_from_target_def,
@@ -85,6 +101,11 @@ if TYPE_CHECKING:
     from dagster._core.remote_origin import (
         GrpcServerCodeLocationOrigin as GrpcServerCodeLocationOrigin,
     )
+    from dagster._core.remote_representation.external_data import (
+        RepositorySnap as RepositorySnap,
+        ScheduleSnap as ScheduleSnap,
+        SensorSnap as SensorSnap,
+    )
     from dagster._core.storage.cloud_storage_compute_log_manager import (
         CloudStorageComputeLogManager as CloudStorageComputeLogManager,
         PollingComputeLogSubscriptionManager as PollingComputeLogSubscriptionManager,
@@ -111,9 +132,15 @@ if TYPE_CHECKING:
         run_alembic_upgrade as run_alembic_upgrade,
         stamp_alembic_rev as stamp_alembic_rev,
     )
+    from dagster._core.types.loadable_target_origin import (
+        LoadableTargetOrigin as LoadableTargetOrigin,
+    )
     from dagster._core.workspace.autodiscovery import (
         LOAD_ALL_ASSETS as LOAD_ALL_ASSETS,
         loadable_targets_from_loaded_module as loadable_targets_from_loaded_module,
+    )
+    from dagster._grpc.server import (
+        LoadedRepositories as LoadedRepositories,
     )
     from dagster._grpc.types import (
         ExecuteStepArgs as ExecuteStepArgs,
@@ -122,6 +149,7 @@ if TYPE_CHECKING:
         ConfigurableClass as ConfigurableClass,
         ConfigurableClassData as ConfigurableClassData,
         deserialize_value as deserialize_value,
+        serialize_value as serialize_value,
     )
     from dagster._utils import (
         alter_sys_path as alter_sys_path,
@@ -164,7 +192,10 @@ if TYPE_CHECKING:
         pg_alembic_config as pg_alembic_config,
     )
     from dagster_shared.error import (
+        DagsterError as DagsterError,
         SerializableErrorInfo as SerializableErrorInfo,
+        remove_matching_lines_from_error_info as remove_matching_lines_from_error_info,
+        remove_system_frames_from_error as remove_system_frames_from_error,
     )
     from dagster_shared.seven import (
         import_module_from_path as import_module_from_path,
@@ -174,12 +205,26 @@ SUPPORTED_VERSIONS: Final = "dagster>=1.12,<1.14"
 """The versions in which all of these names are known to exist and to mean the same."""
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "dagster._cli.utils": ("get_instance_for_cli",),
+    "dagster._core.definitions.assets.definition.asset_spec": (
+        "SYSTEM_METADATA_KEY_AUTO_CREATED_STUB_ASSET",
+    ),
+    "dagster._core.definitions.declarative_automation.serialized_objects": (
+        "AutomationConditionSnapshot",
+    ),
     "dagster._core.definitions.executor_definition": (
         "ExecutorRequirement",
         "IN_PROC_CONFIG",
         "MULTI_PROC_CONFIG",
         "in_process_executor",
         "multiple_process_executor_requirements",
+    ),
+    "dagster._core.definitions.partitions.snap.snap": (
+        "DynamicPartitionsSnap",
+        "MultiPartitionsSnap",
+        "PartitionsSnap",
+        "StaticPartitionsSnap",
+        "TimeWindowPartitionsSnap",
     ),
     "dagster._core.definitions.reconstruct": ("repository_def_from_target_def",),
     "dagster._core.errors": ("DagsterExecutionInterruptedError",),
@@ -222,6 +267,11 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         "WorkerStatus",
     ),
     "dagster._core.remote_origin": ("GrpcServerCodeLocationOrigin",),
+    "dagster._core.remote_representation.external_data": (
+        "RepositorySnap",
+        "ScheduleSnap",
+        "SensorSnap",
+    ),
     "dagster._core.storage.cloud_storage_compute_log_manager": (
         "CloudStorageComputeLogManager",
         "PollingComputeLogSubscriptionManager",
@@ -242,15 +292,18 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         "run_alembic_upgrade",
         "stamp_alembic_rev",
     ),
+    "dagster._core.types.loadable_target_origin": ("LoadableTargetOrigin",),
     "dagster._core.workspace.autodiscovery": (
         "LOAD_ALL_ASSETS",
         "loadable_targets_from_loaded_module",
     ),
+    "dagster._grpc.server": ("LoadedRepositories",),
     "dagster._grpc.types": ("ExecuteStepArgs",),
     "dagster._serdes": (
         "ConfigurableClass",
         "ConfigurableClassData",
         "deserialize_value",
+        "serialize_value",
     ),
     "dagster._utils": (
         "alter_sys_path",
@@ -276,7 +329,12 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "dagster_postgres.run_storage": ("run_storage",),
     "dagster_postgres.utils": ("pg_alembic_config",),
-    "dagster_shared.error": ("SerializableErrorInfo",),
+    "dagster_shared.error": (
+        "DagsterError",
+        "SerializableErrorInfo",
+        "remove_matching_lines_from_error_info",
+        "remove_system_frames_from_error",
+    ),
     "dagster_shared.seven": ("import_module_from_path",),
 }
 

@@ -17,6 +17,7 @@ PLATFORM_NAMESPACE: Final = "bulkhead"
 INSTANCE_CONFIG_MAP: Final = "bulkhead-instance"
 INSTANCE_CONFIG_KEY: Final = "dagster.yaml"
 LOCATION_CONFIG_MAP: Final = "bulkhead-location"
+STATUS_CONFIG_MAP: Final = "bulkhead-status"
 DATABASE_SECRET: Final = "bulkhead-database"  # noqa: S105 - the name of a Secret
 OBJECT_STORE_SECRET: Final = "bulkhead-object-store"  # noqa: S105 - the name of a Secret
 
@@ -26,8 +27,12 @@ STEP_SERVICE_ACCOUNT: Final = "bulkhead-step"
 
 LAUNCHER_ROLE: Final = "bulkhead-launcher"
 DISCOVERY_ROLE: Final = "bulkhead-discovery"
+STATUS_ROLE: Final = "bulkhead-status"
 RUN_ROLE: Final = "bulkhead-run"
 DEPLOYER_ROLE: Final = "bulkhead-deployer"
+
+DEPLOY_LEASE: Final = "bulkhead-deploy"
+"""Name of the Lease that one deploy of a code location holds at a time."""
 
 QUOTA: Final = "bulkhead"
 """Name of the ResourceQuota and of the LimitRange of each code location."""
@@ -51,6 +56,9 @@ RUN_ID_LABEL: Final = "bulkhead.dev/run-id"
 STEP_KEY_LABEL: Final = "bulkhead.dev/step-key"
 STEP_KEY_ANNOTATION: Final = "bulkhead.dev/step-key"
 IMAGE_ANNOTATION: Final = "bulkhead.dev/image"
+COMMIT_ANNOTATION: Final = "bulkhead.dev/commit"
+TREE_ANNOTATION: Final = "bulkhead.dev/tree"
+DEPLOYED_BY_ANNOTATION: Final = "bulkhead.dev/deployed-by"
 RETRIGGERED_ANNOTATION: Final = "bulkhead.dev/retriggered"
 STEP_RESOURCES_TAG: Final = "bulkhead.dev/step-resources"
 
@@ -118,6 +126,16 @@ def object_store(release: str = PLATFORM_NAMESPACE) -> str:
 def registry(release: str = PLATFORM_NAMESPACE) -> str:
     """Return the name of the ConfigMap that registers the code locations."""
     return f"{release}-code-locations"
+
+
+def deploy_records(location: str) -> str:
+    """Return the name of the ConfigMap with the history of a code location's deploys."""
+    return f"{location}-deploys"
+
+
+def deploy_definitions(location: str) -> str:
+    """Return the name of the ConfigMap with what the live image of a code location defines."""
+    return f"{location}-definitions"
 
 
 def label_value(step_key: str) -> str:

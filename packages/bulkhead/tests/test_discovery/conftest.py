@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from packages.bulkhead.tests.waiting import wait_until
 from bulkhead import names
 from bulkhead.discovery.sync import Settings, WorkspaceSync
 from bulkhead.kube.api import KubernetesApi
+from bulkhead.load_report import LoadReport
 
 if TYPE_CHECKING:
     from http.server import ThreadingHTTPServer
@@ -44,7 +46,7 @@ def service_object(
 
 @dataclass
 class ApiServer:
-    """Keeps objects by collection path and serves list, watch and create as Kubernetes does.
+    """Keeps objects by collection path and serves list, watch, create, merge as Kubernetes does.
 
     The switches say how it misbehaves; they may be turned while it runs.
     """
@@ -52,6 +54,8 @@ class ApiServer:
     objects: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     version: int = 100
     refuse: dict[str, int] = field(default_factory=dict)  # path → HTTP status
+    slow: dict[str, float] = field(default_factory=dict)  # path → seconds until it is patched
+    patched: list[str] = field(default_factory=list)  # paths
     instead_of_list: bytes | None = None
     page: int = 500
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -160,6 +164,22 @@ class ApiServer:
                     api.events.append(event)
                 self.answer(event, 201)
 
+            def do_PATCH(self) -> None:
+                path, body = self.asked()[0], self.body()
+                time.sleep(api.slow.get(path, 0))
+                collection, _, name = path.rpartition("/")
+                with api.changed:
+                    api.patched.append(path)
+                    item = api.objects.get(collection, {}).get(name)
+                    if path in api.refuse or item is None:
+                        self.answer({"message": "because it is so"}, api.refuse.get(path, 404))
+                        return
+                    assert self.headers["Content-Type"] == "application/merge-patch+json"
+                    merged = {**item.get("data", {}), **body["data"]}
+                    item["data"] = {k: v for k, v in merged.items() if v is not None}
+                    api.put(collection, item)
+                    self.answer(item)
+
             def _list(self, path: str, query: dict[str, str]) -> None:
                 if api.instead_of_list is not None:
                     self.raw(api.instead_of_list)
@@ -211,8 +231,61 @@ class ApiServer:
 
 
 @dataclass
+class Load:
+    """What a web server has loaded for a location."""
+
+    image: str | None = None
+    error: str | None = None
+    error_class: str = "DagsterUserCodeProcessError"
+    updated: float = 1.0
+    assets: dict[str, list[str]] = field(default_factory=dict)  # key → keys it depends on
+    schedules: dict[str, str] = field(default_factory=dict)  # name → status
+    sensors: dict[str, str] = field(default_factory=dict)
+
+    def entry(self) -> dict[str, Any]:
+        failed = {"className": self.error_class, "message": self.error, "causes": []}
+        result = {"__typename": "PythonError", **failed} if self.error else self.located([])
+        metadata = [{"key": "image", "value": self.image}] if self.image else []
+        return {
+            "loadStatus": "LOADED",
+            "updatedTimestamp": self.updated,
+            "displayMetadata": metadata,
+            "locationOrLoadError": result,
+        }
+
+    def located(self, repositories: list[Any]) -> dict[str, Any]:
+        return {"__typename": "RepositoryLocation", "repositories": repositories}
+
+    def definitions(self) -> dict[str, Any]:
+        others = {each for keys in self.assets.values() for each in keys} - self.assets.keys()
+        nodes = {**self.assets, **{each: [] for each in others}}
+        repository = {
+            "assetNodes": [
+                {
+                    "isExecutable": key in self.assets,
+                    "assetKey": {"path": key.split("/")},
+                    "dependencyKeys": [{"path": each.split("/")} for each in keys],
+                }
+                for key, keys in nodes.items()
+            ],
+            "schedules": [
+                {"name": name, "scheduleState": {"status": status}}
+                for name, status in self.schedules.items()
+            ],
+            "sensors": [
+                {"name": name, "sensorState": {"status": status}}
+                for name, status in self.sensors.items()
+            ],
+        }
+        return {
+            "__typename": "WorkspaceLocationEntry",
+            "locationOrLoadError": self.located([repository]),
+        }
+
+
+@dataclass
 class FakeWebServer:
-    """Answers Dagster's two questions about the workspace from a workspace file."""
+    """Answers Dagster's questions about the workspace, from a workspace file and from `loads`."""
 
     read: Callable[[], list[dict[str, Any]]]
     known: list[dict[str, Any]] = field(default_factory=list)
@@ -220,6 +293,9 @@ class FakeWebServer:
     reloaded: list[str] = field(default_factory=list)
     answer_to_reload: str = "WorkspaceLocationEntry"
     broken: bool = False
+    loads: dict[str, Load] = field(default_factory=dict)
+    checks: int = 0
+    definitions_read: list[tuple[str, str]] = field(default_factory=list)  # document, location
 
     def __post_init__(self) -> None:
         self._server: ThreadingHTTPServer | None = None
@@ -228,6 +304,14 @@ class FakeWebServer:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}/graphql"
+
+    def load_entries(self) -> list[dict[str, Any]]:
+        names = [each["location_name"] for each in self.known]
+        return [{"name": name, **self.loads.get(name, Load()).entry()} for name in names]
+
+    def definitions(self, query: str, location: str) -> dict[str, Any]:
+        self.definitions_read.append((query.split("(", maxsplit=1)[0].split()[1], location))
+        return self.loads.get(location, Load()).definitions()
 
     def start(self) -> None:
         web_server = self
@@ -244,6 +328,17 @@ class FakeWebServer:
                     self.answer(
                         {"data": {"workspace": {"__typename": "PythonError", "message": "no"}}}
                     )
+                    return
+                if "workspaceLocationEntryOrError" in body["query"]:
+                    location = body["variables"]["location"]
+                    found = web_server.definitions(body["query"], location)
+                    self.answer({"data": {"location": found}})
+                    return
+                if body["query"].startswith("query LoadStatuses"):
+                    web_server.checks += 1
+                    entries = web_server.load_entries()
+                    answer = {"__typename": "Workspace", "locationEntries": entries}
+                    self.answer({"data": {"workspace": answer}})
                     return
                 if body["query"].startswith("mutation"):
                     web_server.reloads += 1
@@ -280,8 +375,10 @@ class FakeWebServer:
 class Running:
     """A WorkspaceSync in a thread, and what a test asks about it."""
 
-    def __init__(self, api: Any, output: Path, reload_url: str | None = None) -> None:
-        settings = Settings("registry", "bulkhead", output, reload_url, port=0)
+    def __init__(
+        self, api: Any, output: Path, reload_url: str | None = None, pod: str = "web-1"
+    ) -> None:
+        settings = Settings("registry", "bulkhead", output, reload_url, port=0, pod=pod)
         self.output = output
         self.sync = WorkspaceSync(KubernetesApi(api.url), settings)
         self.thread = threading.Thread(target=self.sync.run, daemon=True)
@@ -319,11 +416,31 @@ class World:
 
     service = staticmethod(service_object)
     web_server = FakeWebServer
+    load = Load
     wait_until = staticmethod(wait_until)
 
     def register(self, **namespaces: str) -> None:
         registry = {name: {"namespace": namespace} for name, namespace in namespaces.items()}
+        for namespace in namespaces.values():  # as the chart does
+            path = f"/api/v1/namespaces/{namespace}/configmaps"
+            if names.STATUS_CONFIG_MAP not in self.api.objects.get(path, {}):
+                metadata = {"name": names.STATUS_CONFIG_MAP, "namespace": namespace}
+                self.api.put(path, {"metadata": metadata})
         self.put_registry(yaml.safe_dump({"codeLocations": registry}))
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        """The workspace that was written last."""
+        return self._running[-1].entries or []
+
+    def status(self, namespace: str) -> dict[str, str]:
+        """The data of the namespace's status ConfigMap."""
+        path = f"/api/v1/namespaces/{namespace}/configmaps"
+        return dict(self.api.objects[path][names.STATUS_CONFIG_MAP].get("data", {}))
+
+    def report(self, namespace: str, pod: str = "web-1") -> LoadReport | None:
+        entry = self.status(namespace).get(pod)
+        return None if entry is None else LoadReport.of_json(entry)
 
     def put_registry(self, text: str) -> None:
         metadata = {"name": "registry", "namespace": "bulkhead", "uid": "uid-registry"}
@@ -332,8 +449,8 @@ class World:
             {"metadata": metadata, "data": {"registry.yaml": text}},
         )
 
-    def start(self, reload_url: str | None = None) -> Running:
-        self._running.append(Running(self.api, self._output, reload_url))
+    def start(self, reload_url: str | None = None, pod: str = "web-1") -> Running:
+        self._running.append(Running(self.api, self._output, reload_url, pod))
         return self._running[-1]
 
     def stop(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from packages.bulkhead.tests.test_discovery.api_objects import endpoint_slice, services, slices
 
 from bulkhead.discovery import (
     code_servers,
@@ -16,10 +17,6 @@ from bulkhead.discovery import (
 )
 
 CONFIG_MAPS = "/api/v1/namespaces/bulkhead/configmaps"
-
-
-def services(namespace: str) -> str:
-    return f"/api/v1/namespaces/{namespace}/services"
 
 
 def test_a_platform_without_locations_gets_an_empty_workspace(world: Any) -> None:
@@ -416,21 +413,6 @@ def test_two_hundred_refusals_do_not_delay_a_new_location(world: Any) -> None:
     began = time.monotonic()
     world.wait_until(lambda: running.names == ["hello"], 2)
     assert time.monotonic() - began < 2
-
-
-def endpoint_slice(location: str, *pods: str, ready: bool = True) -> dict[str, Any]:
-    labels = {"bulkhead.dev/code-location": location}
-    return {
-        "metadata": {"name": f"{location}-abc", "labels": labels, "resourceVersion": "1"},
-        "endpoints": [
-            {"conditions": {"ready": ready}, "targetRef": {"kind": "Pod", "uid": pod}}
-            for pod in pods
-        ],
-    }
-
-
-def slices(namespace: str) -> str:
-    return f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
 
 
 def test_a_location_is_reloaded_once_when_its_rollout_has_ended(

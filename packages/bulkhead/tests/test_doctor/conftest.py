@@ -116,6 +116,7 @@ def healthy() -> dict[str, Any]:
                             "name": "hello",
                             "loadStatus": "LOADED",
                             "updatedTimestamp": 1893456000.0,
+                            "displayMetadata": [],
                             "locationOrLoadError": {"__typename": "RepositoryLocation"},
                         }
                     ],

@@ -101,6 +101,14 @@ def test_changes_are_sent_as_a_json_patch(server: Server) -> None:
     assert headers["Content-Type"] == "application/json-patch+json"
 
 
+def test_fields_are_set_and_removed_with_a_merge_patch(server: Server) -> None:
+    changes = {"data": {"mine": "{}", "another": None}}
+    KubernetesApi(server.url).merge("/api/x", changes)
+    method, path, headers, body = server.requests[0]
+    assert (method, path, body) == ("PATCH", "/api/x", changes)
+    assert headers["Content-Type"] == "application/merge-patch+json"
+
+
 @pytest.mark.parametrize("uid", [None, "uid-1"])
 def test_a_deletion_takes_what_is_owned_with_it(server: Server, uid: str | None) -> None:
     KubernetesApi(server.url).delete("/apis/x", uid=uid)

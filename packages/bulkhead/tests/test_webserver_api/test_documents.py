@@ -4,11 +4,11 @@ import pytest
 from dagster_graphql.schema import create_schema
 from graphql import parse, validate
 
-from bulkhead.webserver_api import daemons, runs, workspace
+from bulkhead.webserver_api import daemons, definitions, runs, workspace
 
 DOCUMENTS = {
     f"{module.__name__}.{name}": value
-    for module in (daemons, runs, workspace)
+    for module in (daemons, definitions, runs, workspace)
     for name, value in vars(module).items()
     if isinstance(value, str) and value.startswith(("query ", "mutation "))
 } | {
@@ -23,7 +23,7 @@ DOCUMENTS = {
 def test_the_documents_of_all_modules_are_found() -> None:
     assert {name.rpartition(".")[2] for name in DOCUMENTS} == {
         *("DAEMONS", "STATUSES", "LAUNCH", "LOCATIONS", "RELOAD", "RELOAD_LOCATION"),
-        *("LOAD_STATUSES", "newest", "events"),
+        *("LOAD_STATUSES", "ASSETS", "RUNNING", "newest", "events"),
     }
 
 

@@ -7,9 +7,10 @@ import yaml
 from packages.bulkhead.tests.dagster_web_server import dagster_web_server
 from packages.bulkhead.tests.waiting import wait_until
 
-from bulkhead.webserver_api import daemons, runs, workspace
+from bulkhead.webserver_api import daemons, definitions, runs, workspace
 from bulkhead.webserver_api.client import GraphQLClient
-from bulkhead.webserver_api.errors import NoAnswerError, ReportedError
+from bulkhead.webserver_api.definitions import Asset, Running
+from bulkhead.webserver_api.errors import NoAnswerError, ReportedError, WebServerError
 from bulkhead.webserver_api.transports import DirectTransport
 
 CODE = """
@@ -23,7 +24,30 @@ def greet(context):
 def hello():
     greet()
 
-defs = dg.Definitions(jobs=[hello])
+@dg.asset(deps=["elsewhere"])
+def orders(): ...
+
+@dg.asset(key=["shop", "sums"], deps=[orders])
+def sums(): ...
+
+@dg.observable_source_asset
+def weather(): ...
+
+RUNNING = dg.DefaultScheduleStatus.RUNNING
+nightly = dg.ScheduleDefinition(
+    name="nightly", job=hello, cron_schedule="0 0 * * *", default_status=RUNNING
+)
+never = dg.ScheduleDefinition(name="never", job=hello, cron_schedule="0 0 * * *")
+
+@dg.sensor(job=hello, default_status=dg.DefaultSensorStatus.RUNNING)
+def files(): ...
+
+@dg.sensor(job=hello)
+def mail(): ...
+
+defs = dg.Definitions(
+    jobs=[hello], assets=[orders, sums, weather], schedules=[nightly, never], sensors=[files, mail]
+)
 """
 
 
@@ -62,6 +86,27 @@ def test_a_location_is_loaded_or_says_why_not(client: GraphQLClient) -> None:
     assert found["good"].updated > 0
     assert not found["broken"].is_loaded
     assert "a mistake of the team" in str(found["broken"].error)
+    assert not found["broken"].is_unreachable
+
+
+def test_assets_say_what_they_depend_on_and_whose_they_are(client: GraphQLClient) -> None:
+    assert set(definitions.assets(client, "good") or ()) == {
+        Asset("elsewhere", (), is_executable=False),
+        Asset("orders", ("elsewhere",), is_executable=True),
+        Asset("shop/sums", ("orders",), is_executable=True),
+        Asset("weather", (), is_executable=True),
+    }
+
+
+def test_only_schedules_and_sensors_that_run_are_returned(client: GraphQLClient) -> None:
+    assert definitions.running(client, "good") == Running(("nightly",), ("files",))
+
+
+def test_a_location_that_is_not_loaded_has_no_definitions(client: GraphQLClient) -> None:
+    assert definitions.assets(client, "broken") is None
+    assert definitions.running(client, "broken") is None
+    with pytest.raises(WebServerError):
+        definitions.assets(client, "gone")
 
 
 def test_a_location_that_is_not_there_cannot_be_reloaded(client: GraphQLClient) -> None:

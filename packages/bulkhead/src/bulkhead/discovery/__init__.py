@@ -12,6 +12,11 @@
 | `namespaces` | follows the Services of the registered namespaces |
 | `rollouts` | notices that other pods respond for a code location |
 | `reloader` | brings the web server's workspace up to date |
+| `load_reporter` | reports to each namespace what the web server says about its location |
+| `location_facts` | reads the assets, running schedules and sensors of each location |
+| `neighbours` | what the locations have to do with each other's assets; no I/O |
+| `status_writers` | keeps the reports in the namespaces up to date |
+| `status_config_map` | the ConfigMap with the reports of one location |
 | `changes` | wakes the main thread |
 | `sync` | the parts put together; what `bulkhead workspace-sync` runs |
 """

@@ -1,14 +1,16 @@
 """workspace-sync: registry and Services in, `workspace.yaml` and a reload of the web server out."""
 
 import logging
+import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from bulkhead import names
 from bulkhead.discovery import workspace
 from bulkhead.discovery.changes import Changes
+from bulkhead.discovery.load_reporter import LoadReporter
 from bulkhead.discovery.namespaces import Namespaces
 from bulkhead.discovery.registry_follower import RegistryFollower
 from bulkhead.discovery.reloader import Reloader
@@ -43,6 +45,7 @@ class Settings:
     output: Path
     reload_url: str | None = None
     port: int = names.WORKSPACE_SYNC_PORT
+    pod: str = field(default_factory=socket.gethostname)
 
 
 class WorkspaceSync:
@@ -57,12 +60,20 @@ class WorkspaceSync:
         self._changes = Changes()
         self._registry = RegistryFollower(api, settings.registry, settings.namespace, self._changes)
         self._reloader: Reloader | None = None
+        self._reporter: LoadReporter | None = None
         self._rollouts: Rollouts | None = None
         if settings.reload_url:
-            self._reloader = Reloader(GraphQLClient(DirectTransport(settings.reload_url)))
-            self._rollouts = Rollouts(
-                lambda: self._registry.registrations, self._reloader.reload_location
-            )
+            # A client for each of the two threads: its transport keeps one connection.
+            reloader = Reloader(GraphQLClient(DirectTransport(settings.reload_url)))
+            client = GraphQLClient(DirectTransport(settings.reload_url))
+            reporter = LoadReporter(api, client, settings.pod)
+
+            def on_rollout(location: str) -> None:
+                reloader.reload_location(location)
+                reporter.hurry()
+
+            self._rollouts = Rollouts(lambda: self._registry.registrations, on_rollout)
+            self._reloader, self._reporter = reloader, reporter
         self._namespaces = Namespaces(api, self._changes, self._rollouts)
         self._file = WorkspaceFile(settings.output)
         self._planned = False
@@ -94,6 +105,8 @@ class WorkspaceSync:
             self._reloader.start()
             if self._file.exists:
                 self._reloader.want(self._file.locations)
+        if self._reporter is not None:
+            self._reporter.start()
         try:
             while self._changes.wait(self._timeout()):
                 self._heartbeat.beat()
@@ -102,6 +115,8 @@ class WorkspaceSync:
             self._events.stop()
             if self._reloader is not None:
                 self._reloader.stop()
+            if self._reporter is not None:
+                self._reporter.stop()
             self._registry.watcher.stop()
             self._namespaces.stop()
             self._health.stop()
@@ -132,6 +147,9 @@ class WorkspaceSync:
             heartbeats.append(self._reloader.heartbeat)
             if self._reloader.failure:
                 retrying.append(f"web server: {self._reloader.failure}")
+        if self._reporter is not None:
+            heartbeats += self._reporter.heartbeats
+            retrying += self._reporter.retrying
         return health(heartbeats, retrying)
 
     def _timeout(self) -> float:
@@ -153,6 +171,8 @@ class WorkspaceSync:
         registrations = self._registry.registrations
         if registrations is not None:
             self._namespaces.watch({each.namespace for each in registrations.values()})
+            if self._reporter is not None:
+                self._reporter.report_to({n: each.namespace for n, each in registrations.items()})
             if self._may_plan():
                 self._planned = True
                 plan = workspace.plan(

@@ -240,6 +240,16 @@ class KubernetesApi:
         response = self._request("POST", path, body=body)
         return self._object(path, response)
 
+    def replace(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Replace an object with a newer version of it, and return it.
+
+        Raises:
+            KubernetesApiError: As for `get`; status 409 if the object has another
+                `metadata.resourceVersion` by now than `body`, 404 where there is no such object.
+        """
+        response = self._request("PUT", path, body=body)
+        return self._object(path, response)
+
     def patch(self, path: str, changes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Change an object, and return it.
 
@@ -251,6 +261,20 @@ class KubernetesApi:
             KubernetesApiError: As for `get`; status 404 where there is no such object.
         """
         headers = {"Content-Type": "application/json-patch+json"}
+        response = self._request("PATCH", path, body=changes, headers=headers)
+        return self._object(path, response)
+
+    def merge(self, path: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """Change some fields of an object, also where a parent of them is absent, and return it.
+
+        Args:
+            path: Of the object.
+            changes: A JSON Merge Patch (RFC 7386): the fields to set; None removes a field.
+
+        Raises:
+            KubernetesApiError: As for `patch`.
+        """
+        headers = {"Content-Type": "application/merge-patch+json"}
         response = self._request("PATCH", path, body=changes, headers=headers)
         return self._object(path, response)
 

@@ -6,6 +6,7 @@
 | `transports` | how a document travels: to an address, or through the Kubernetes API server |
 | `errors` | what can go wrong |
 | `workspace` | the code locations that the web server knows; reloads them |
+| `definitions` | assets, running schedules and sensors of a code location |
 | `runs` | launches runs; reads their statuses and events |
 | `daemons` | whether Dagster's daemons are alive |
 

@@ -33,6 +33,9 @@ RELOAD_LOCATION: Final = """mutation ReloadLocation($name: String!) {
   }
 }"""
 
+# The name of Dagster's exception for a code server that does not respond.
+_UNREACHABLE: Final = "DagsterUserCodeUnreachableError"
+
 LOAD_STATUSES: Final = """query LoadStatuses {
   workspace: workspaceOrError {
     __typename
@@ -41,7 +44,11 @@ LOAD_STATUSES: Final = """query LoadStatuses {
         name
         loadStatus
         updatedTimestamp
-        locationOrLoadError { __typename ... on PythonError { message causes { message } } }
+        displayMetadata { key value }
+        locationOrLoadError {
+          __typename
+          ... on PythonError { className message causes { message } }
+        }
       }
     }
     ... on Error { message }
@@ -67,6 +74,10 @@ class LoadStatus:
     is_loading: bool
     updated: float
     """When this changed last, in seconds since the epoch."""
+    image: str | None = None
+    """The image that the code server reports; None where the location has a load error."""
+    is_unreachable: bool = False
+    """Whether the error is that the code server did not respond. Dagster retries this by itself."""
 
     @property
     def is_loaded(self) -> bool:
@@ -126,8 +137,12 @@ def _read_locations(client: GraphQLClient, data: dict[str, Any]) -> tuple[Locati
         raise client.unexpected(workspace) from error
 
 
+def _metadata(entry: dict[str, Any]) -> dict[str, str]:
+    return {each["key"]: each["value"] for each in entry["displayMetadata"]}
+
+
 def _location(entry: dict[str, Any]) -> Location:
-    metadata = {each["key"]: each["value"] for each in entry["displayMetadata"]}
+    metadata = _metadata(entry)
     return Location(str(entry["name"]), metadata.get("host", ""), int(metadata.get("port", 0)))
 
 
@@ -140,4 +155,6 @@ def _load_status(entry: dict[str, Any]) -> LoadStatus:
         error="\n".join(str(each).strip() for each in messages) if failed else None,
         is_loading=entry["loadStatus"] != "LOADED",
         updated=float(entry["updatedTimestamp"]),
+        image=_metadata(entry).get("image"),
+        is_unreachable=failed and result.get("className") == _UNREACHABLE,
     )
