@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bulkhead.deploy.errors import StageError
 from bulkhead.deploy.helm import Helm
+from bulkhead.deploy.load_check.differences import Differences
 from bulkhead.deploy.report import Report
 from bulkhead.deploy.repository import Repository, Snapshot
 from bulkhead.deploy.settings import Settings
@@ -39,6 +40,10 @@ class LocationReport:
     def stage(self, stage: str, text: str, began: float) -> None:
         """Say that a stage, which began at this monotonic time, succeeded."""
         self.report.stage(self.target.name, stage, text, time.monotonic() - began)
+
+    def differences(self, found: Differences) -> None:
+        """Say in full how the definitions differ from what is live."""
+        self.report.differences(self.target.name, found)
 
     def progress(self, stage: str, text: str) -> None:
         """Say what a stage waits for."""

@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
+from bulkhead.deploy.load_check.differences import Differences
+
 _NAME_WIDTH: Final = 10
 _STAGE_WIDTH: Final = 9
 _INDENT: Final = " " * 4
@@ -27,6 +29,10 @@ class Report(Protocol):
 
     def warning(self, name: str, stage: str, text: str) -> None:
         """Say what may be a problem, although the stage goes on."""
+        ...
+
+    def differences(self, name: str, found: Differences) -> None:
+        """Say in full how the definitions differ from what is live."""
         ...
 
     def failure(self, name: str, stage: str, reason: str, output: str) -> None:
@@ -72,6 +78,9 @@ class TextReport:
     def warning(self, name: str, stage: str, text: str) -> None:
         """Print a line."""
         self._print(f"{self._start(name)}! {stage.ljust(_STAGE_WIDTH)} {text}")
+
+    def differences(self, name: str, found: Differences) -> None:
+        """Print nothing: the line of the stage has the numbers and the first names."""
 
     def failure(self, name: str, stage: str, reason: str, output: str) -> None:
         """Print the reason and the output."""
@@ -120,6 +129,10 @@ class JsonReport:
     def warning(self, name: str, stage: str, text: str) -> None:
         """Print an object of kind `warning`."""
         self._print("warning", location=name, stage=stage, text=text)
+
+    def differences(self, name: str, found: Differences) -> None:
+        """Print an object of kind `differences`."""
+        self._print("differences", location=name, **found.as_json())
 
     def failure(self, name: str, stage: str, reason: str, output: str) -> None:
         """Print an object of kind `failure`."""
