@@ -67,7 +67,7 @@ def open_repository(
         needs_cluster: Without, a missing kubeconfig is an error of each request, and not here.
 
     Raises:
-        UsageError: There is no repository, or a setting is not valid.
+        UsageError: The folder is not in a git repository, or a setting is not valid.
     """
     try:
         repository = Repository(place.directory)

@@ -19,7 +19,7 @@ class Snapshot:
     """The content of a repository at one moment.
 
     Attributes:
-        tree: git's id of the root tree. It names the content, whatever the commit.
+        tree: git's id of the root tree. It depends on the content alone.
         commit: The commit, or the one below uncommitted changes; None before the first commit.
         has_changes: Whether the tree differs from the commit's.
     """

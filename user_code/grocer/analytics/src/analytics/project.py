@@ -64,9 +64,9 @@ def manifest(environment: Environment, project: Path = PROJECT) -> Path:
 
 
 def _hash(environment: Environment, project: Path) -> str:
-    """Return the hash of all inputs of a manifest."""
+    """Return the hash of all inputs of a manifest, among them what this module changes in it."""
     database = os.environ.get("GROCER_WAREHOUSE_DATABASE", "warehouse")
-    digest = hashlib.sha256(f"{environment} {database} {version('dbt-core')}".encode())
+    digest = hashlib.sha256(f"{environment} {database} {version('dbt-core')} {_FIXED}".encode())
     for path in sorted(project.rglob("*")):
         relative = path.relative_to(project)
         if path.is_file() and relative.parts[0] not in {"target", "logs"}:
