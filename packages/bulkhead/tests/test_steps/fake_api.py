@@ -280,6 +280,7 @@ def _matches(value: Object, request: Request) -> bool:
     labels = value["metadata"].get("labels", {})
     fields = {
         "involvedObject.kind": value.get("involvedObject", {}).get("kind"),
+        "involvedObject.name": value.get("involvedObject", {}).get("name"),
         "reason": value.get("reason"),
     }
     return all(
