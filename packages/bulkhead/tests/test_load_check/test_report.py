@@ -232,7 +232,8 @@ defs = dg.Definitions(assets=[dg.AssetSpec(name) for name in names])
 # --- As the code server ---------------------------------------------------------------------------
 
 OBSERVING = """
-import json, os, sys, threading
+import json, logging, os, sys, threading
+logger = logging.getLogger("dagster")
 observed = {
     "cwd": os.getcwd(),
     "environment": {
@@ -240,6 +241,7 @@ observed = {
         if name not in ("OBSERVED", "LINES", "COLUMNS")
     },
     "path": sys.path,
+    "logger": [logger.level, logger.propagate, *(type(each).__name__ for each in logger.handlers)],
     "is_main_thread": threading.current_thread() is threading.main_thread(),
 }
 open(os.environ["OBSERVED"], "w").write(json.dumps(observed))

@@ -145,7 +145,8 @@ def _result(pod: StepPod, requests: PodRequests, clock: Clock) -> Summary:
     Raises:
         LoadCheckError: it has reported an error, or nothing.
     """
-    last_stage = clock.stage
+    # The end may be the first that is seen of a short process.
+    last_stage = Stage.LOADING if pod.has_started else clock.stage
     clock.enter(Stage.READING)
     log, content = _read(pod, requests)
     if "summary" in content:

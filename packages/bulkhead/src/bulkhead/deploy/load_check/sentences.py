@@ -5,12 +5,13 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from bulkhead.kube.pods import NEVER_RAN_REASONS
 from bulkhead.kube.quantities import exact_bytes
 from bulkhead.steps.sentences import signal_name
 from bulkhead.steps.verdicts import Cause, Verdict
 
-# What gRPC puts around the message that helps.
-_WRAPPING: Final = re.compile(r"rpc error: code = \w+ desc = ")
+# What gRPC and runc put around the message that helps.
+_WRAPPING: Final = re.compile(r"rpc error: code = \w+ desc = |: unknown(?=\s*$)")
 
 _RETRY: Final = "Run the same command again."
 
@@ -208,10 +209,12 @@ def _cannot_start(verdict: Verdict) -> str:
             f"The init container {failed.name} of the load check exited with code "
             f"{failed.exit_code}."
         )
-    return (
-        f"The container of the load check cannot start ({verdict.reason}): "
-        f"{_ended(verdict.detail)} Check the names of Secrets, ConfigMaps and keys in values.yaml."
+    happened = (
+        f"The container of the load check cannot start ({verdict.reason}): {_ended(verdict.detail)}"
     )
+    if verdict.reason in NEVER_RAN_REASONS:
+        return f"{happened} Check that the image has python on its PATH."
+    return f"{happened} Check the names of Secrets, ConfigMaps and keys in values.yaml."
 
 
 def _never_started(verdict: Verdict) -> str:
