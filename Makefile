@@ -77,7 +77,7 @@ lock: .venv/synced ## Compute every requirements.lock again
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required, but python3 is " + sys.version.split()[0])'
 	@test -x .venv/bin/python || python3 -m venv .venv
 	@.venv/bin/pip install -q --disable-pip-version-check "$$(grep -o '^uv==[0-9.]*' requirements.lock)"
-	@.venv/bin/uv pip sync -q --require-hashes --python .venv/bin/python requirements.lock
+	@.venv/bin/uv pip sync -q --compile-bytecode --require-hashes --python .venv/bin/python requirements.lock
 	@.venv/bin/uv pip install -q --python .venv/bin/python --no-deps --no-build-isolation -e packages/bulkhead -e infra/kind -e infra/demo
 	@touch $@
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml
-from tests.bench import measure, report
+from tests.bench import measure, pushes, report
 from tests.e2e import cluster
 from tests.e2e.dagster_client import Dagster, web_server_of
 from tests.e2e.helm import Helm
@@ -37,6 +37,8 @@ class Graph(NamedTuple):
     every: int
     """In each turn, in every third."""
 
+
+FEWEST_PUSHES = 5
 
 GRAPHS = (
     Graph("five_in_a_row", 1, 1),
@@ -62,17 +64,19 @@ def main() -> None:
     platform = Installation(PLATFORM, PLATFORM, kube, Helm(), dagster)
     platform.answers()
     memory = measure.idle_memory(kube, {PLATFORM: "", HELLO_NAMESPACE: "hello: "})
-    platform.register(
-        {name: {"namespace": _namespace(name), "quota": QUOTA} for name in LOCATIONS.values()}
-    )
+    locations = {
+        **{name: {"namespace": _namespace(name), "quota": QUOTA} for name in LOCATIONS.values()},
+        **pushes.LOCATIONS,
+    }
+    platform.register(locations)
     try:
         _deploy(platform)
         version = dagster.loaded(LOCATIONS["bulkhead"]).dagster
-        figures = _figures(dagster, repeat)
+        figures, never_ended = _figures(dagster, repeat)
     finally:
         for location in set(LOCATIONS.values()):
             platform.helm.uninstall(location, _namespace(location))
-        platform.unregister(set(LOCATIONS.values()))
+        platform.unregister(locations)
 
     nodes = kube.core.list_node().items
     about = (
@@ -81,7 +85,7 @@ def main() -> None:
         f"{len(nodes)} nodes with {nodes[0].status.capacity['cpu']} CPUs, "
         f"Kubernetes {nodes[0].status.node_info.kubelet_version}."
     )
-    text = report.tables(figures, memory, about)
+    text = report.tables(figures, memory, about, never_ended)
     path = cluster.BUILD / "bench.md"
     path.write_text(text)
     print(f"\n{text}\nwritten to {path}")
@@ -99,17 +103,33 @@ def _deploy(platform: Installation) -> None:
         platform.dagster.loaded(location)
 
 
-def _figures(dagster: Dagster, repeat: int) -> dict[tuple[str, str], list[measure.Figures]]:
-    """All runs in turns, after one that pulls the image to the nodes and is not counted."""
+def _figures(
+    dagster: Dagster, repeat: int
+) -> tuple[dict[tuple[str, str], list[measure.Figures]], int]:
+    """All runs in turns, after one that pulls the image to the nodes and is not counted.
+
+    Returns:
+        The figures, and how many runs of `k8s_job_executor` never ended. Dagster's executor misses
+        the end of a step whose event PostgreSQL shows late; such a run is made once more.
+    """
     _one(dagster, GRAPHS[-1], "bulkhead")
     figures: dict[tuple[str, str], list[measure.Figures]] = defaultdict(list)
+    never_ended = 0
     for turn, graph, executor in itertools.product(range(repeat), GRAPHS, report.COLUMNS):
         if turn % graph.every:
             continue
         started = time.monotonic()
-        figures[graph.name, executor].append(_one(dagster, graph, executor))
+        try:
+            found = _one(dagster, graph, executor)
+        except measure.NeverEndedError as error:
+            if executor != "stock":
+                raise
+            print(error)
+            never_ended += 1
+            found = _one(dagster, graph, executor)
+        figures[graph.name, executor].append(found)
         print(f"{turn + 1}/{repeat} {graph.name} {executor}: {time.monotonic() - started:.1f} s")
-    return figures
+    return figures, never_ended
 
 
 def _one(dagster: Dagster, graph: Graph, executor: str) -> measure.Figures:

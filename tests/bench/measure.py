@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.cluster import listed
+from tests.e2e.waiting import NotInTimeError
 
 if TYPE_CHECKING:
     from tests.e2e.cluster import Kube
     from tests.e2e.dagster_client import Dagster
+
+
+LONGEST_RUN_SECONDS = 300.0
+"""More than twice what the longest run takes under `k8s_job_executor`."""
+
+
+class NeverEndedError(Exception):
+    """A run did not end within LONGEST_RUN_SECONDS; it was terminated."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +47,19 @@ def run(dagster: Dagster, location: str, job: str, *, concurrency: int, pods: bo
         job: its name.
         concurrency: how many of its steps have a pod at the same time; with 1 they run one by one.
         pods: each step has a pod of its own, so that the pod's CPU time is the step's.
+
+    Raises:
+        NeverEndedError: it did not end in time.
     """
     in_a_row = concurrency == 1
     limit = {"execution": {"config": {"max_concurrent": concurrency}}}
     config = {} if in_a_row or not pods else limit
     run_id = dagster.launch(location, job, config)
-    dagster.succeed(run_id, timeout=600)
+    try:
+        dagster.succeed(run_id, timeout=LONGEST_RUN_SECONDS)
+    except NotInTimeError as error:
+        dagster.terminate(run_id)
+        raise NeverEndedError(f"Run {run_id} of {job} did not end: {error}") from error
     shown = dagster.run(run_id)
     events = dagster.events(run_id)
     reported = [e for e in events if e.kind == "STEP_OUTPUT"]

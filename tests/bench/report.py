@@ -21,6 +21,7 @@ def tables(
     figures: Mapping[tuple[str, str], Sequence[Figures]],
     memory: Mapping[str, float],
     about: str,
+    never_ended: int,
 ) -> str:
     """Every table.
 
@@ -28,8 +29,10 @@ def tables(
         figures: runs by name of the graph and of the executor.
         memory: MiB by component.
         about: one sentence on where and how it was measured.
+        never_ended: how many runs of `k8s_job_executor` never ended.
     """
-    lines = [about, "", *_times(figures), "", *_memory(memory), ""]
+    hung = f"Runs of `k8s_job_executor` that never ended, and were repeated: {never_ended}."
+    lines = [about, "", *_times(figures), "", hung, "", *_memory(memory), ""]
     return "\n".join(lines)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 import kubernetes.client
 import kubernetes.config
 import kubernetes.stream
+import yaml
 from kubernetes.client.exceptions import ApiException
 
 if TYPE_CHECKING:
@@ -163,6 +164,18 @@ def connect() -> Kube:
             f"no cluster: there is no {KUBECONFIG}; run `make up`, or `make kind-test` for both"
         )
     return Kube(_config.new_client_from_config(config_file=str(KUBECONFIG)))
+
+
+def kubeconfig_with(token: str, path: Path) -> Path:
+    """Write a kubeconfig for the cluster with a token and no other credentials; return its path."""
+    given = yaml.safe_load(KUBECONFIG.read_text())
+    current = given["current-context"]
+    (context,) = (each["context"] for each in given["contexts"] if each["name"] == current)
+    context["user"] = "token"
+    given["users"] = [{"name": "token", "user": {"token": token}}]
+    path.write_text(yaml.safe_dump(given))
+    path.chmod(0o600)
+    return path
 
 
 def status_of(error: ApiException) -> int:

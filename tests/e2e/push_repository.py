@@ -58,7 +58,9 @@ def sleepy():
     sleep()
 
 
-defs = dg.Definitions(assets=[orders, weekly_orders, parts], jobs=[sleepy])
+defs = dg.Definitions(
+    assets=[orders, weekly_orders, parts], jobs=[sleepy], executor=dg.in_process_executor
+)
 """
 
 OTHER_DEFINITIONS = """
@@ -189,25 +191,24 @@ class PushRepository:
 
     def bulkhead(self, *arguments: str) -> str:
         """Run `bulkhead` in the clone with the settings of the cluster, and return its output."""
-        done = subprocess.run(
-            [
-                str(BULKHEAD),
-                *arguments,
-                "--directory",
-                str(self.clone),
-                "--settings",
-                str(CLUSTER_SETTINGS),
-            ],
-            check=True,
+        process = self.start_bulkhead(*arguments)
+        output, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, output
+        return output
+
+    def start_bulkhead(
+        self, *arguments: str, kubeconfig: Path = KUBECONFIG
+    ) -> subprocess.Popen[str]:
+        """Start `bulkhead` in the clone with the settings of the cluster; one stream of output."""
+        place = ("--directory", str(self.clone), "--settings", str(CLUSTER_SETTINGS))
+        path = f"{ROOT / '.tools'}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.Popen(
+            [str(BULKHEAD), *arguments, *place],
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
-            env={
-                **os.environ,
-                "KUBECONFIG": str(KUBECONFIG),
-                "PATH": f"{ROOT / '.tools'}{os.pathsep}{os.environ['PATH']}",
-            },
+            env={**os.environ, "KUBECONFIG": str(kubeconfig), "PATH": path},
         )
-        return done.stdout
 
     def push(self, timeout: float = 240) -> Push:
         """Commit and push everything; return when the push has ended."""

@@ -6,13 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 from tests.e2e import permissions, pods, team_code
 from tests.e2e.cluster import (
-    KUBECONFIG,
     ApiException,
     create_namespace,
     delete_namespace,
+    kubeconfig_with,
     status_of,
 )
 from tests.e2e.dagster_client import FAILURE
@@ -109,16 +108,8 @@ def deployer(kube: Kube, registered: dict[str, Any]) -> Iterator[Kube]:
 def deployers_helm(kube: Kube, deployer: Kube, tmp_path: Path) -> Helm:
     """Helm with the deployer's token, its releases in ConfigMaps."""
     del deployer
-    given = yaml.safe_load(KUBECONFIG.read_text())
-    current = given["current-context"]
-    (context,) = (c["context"] for c in given["contexts"] if c["name"] == current)
-    context["user"] = DEPLOYER
-    given["users"] = [
-        {"name": DEPLOYER, "user": {"token": kube.token_of(DEPLOYER_NAMESPACE, DEPLOYER)}}
-    ]
-    path = tmp_path / "kubeconfig"
-    path.write_text(yaml.safe_dump(given))
-    path.chmod(0o600)
+    token = kube.token_of(DEPLOYER_NAMESPACE, DEPLOYER)
+    path = kubeconfig_with(token, tmp_path / "kubeconfig")
     return Helm(path, {"HELM_DRIVER": "configmap"})
 
 

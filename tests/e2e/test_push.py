@@ -10,8 +10,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.e2e import pods
-from tests.e2e.cluster import BUILD, ApiException, status_of
+from tests.e2e import pods, registry
+from tests.e2e.cluster import (
+    BUILD,
+    ApiException,
+    create_namespace,
+    delete_namespace,
+    kubeconfig_with,
+    status_of,
+)
 from tests.e2e.installation import HELLO, HELLO_NAMESPACE, PLATFORM
 from tests.e2e.probe import Probe
 from tests.e2e.push_repository import (
@@ -24,7 +31,8 @@ from tests.e2e.push_repository import (
 from tests.e2e.waiting import NotYet, until
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
+    from pathlib import Path
     from typing import Any
 
     from tests.e2e.cluster import Kube, Pod
@@ -47,6 +55,19 @@ def repository(registered: dict[str, Any], dagster: Dagster) -> PushRepository:
     dagster.loaded(PUSHED)
     dagster.loaded(DEPENDENT)
     return found
+
+
+@pytest.fixture
+def deployers_kubeconfig(kube: Kube, registered: dict[str, Any], tmp_path: Path) -> Iterator[Path]:
+    """A kubeconfig with the token of the account that may deploy PUSHED."""
+    account = registered[PUSHED]["deployers"][0]
+    create_namespace(kube, account["namespace"])
+    kube.core.create_namespaced_service_account(
+        account["namespace"], {"metadata": {"name": account["name"]}}
+    )
+    token = kube.token_of(account["namespace"], account["name"])
+    yield kubeconfig_with(token, tmp_path / "kubeconfig")
+    delete_namespace(kube, account["namespace"])
 
 
 @contextmanager
@@ -113,8 +134,8 @@ BAD = {
     "a failed import": ("import no_such_package\n", "No module named 'no_such_package'"),
     "an error at import": ("raise LookupError('WAREHOUSE_URL is not set')\n", "WAREHOUSE_URL"),
     "an exit at import": ("import os, sys\nprint('bye', flush=True)\nos._exit(3)\n", "3"),
-    "a hang": ("import time\ntime.sleep(3600)\n", "40 s"),
-    "no memory": ("x = bytearray(2 << 30)\nx[::4096] = x[::4096]\n", "OOM"),
+    "a hang": ("import time\ntime.sleep(3600)\n", "did not load within"),
+    "no memory": ("found = b'x' * (2 << 30)\n", "ran out of memory (OOM-killed)"),
 }
 
 
@@ -241,6 +262,71 @@ def test_a_push_that_removes_an_asset_that_others_use_says_so(
     assert version(dagster) == "without weekly orders", "a warning does not stop it"
 
 
+def test_a_registry_that_is_away_for_half_a_minute_only_delays_a_push(
+    dagster: Dagster, repository: PushRepository
+) -> None:
+    repository.good("after the registry was away")
+    with registry.stopped():
+        repository.commit()
+        process = repository.start_push()
+        time.sleep(30)
+        assert process.poll() is None, "the push waits"
+    output, _ = process.communicate(timeout=240)
+    print(without_prefix(output))
+    assert "Retrying" in output
+    assert version(dagster) == "after the registry was away"
+
+
+def test_a_quota_without_room_is_named_and_the_old_version_stays_live(
+    kube: Kube, dagster: Dagster, repository: PushRepository
+) -> None:
+    live = image(kube)
+    repository.good("has no room")
+    namespace = f"bulkhead-{PUSHED}"
+    quota = kube.core.read_namespaced_resource_quota("bulkhead", namespace).spec.hard
+    # Room for the code server that is live, and for nothing else.
+    kube.core.patch_namespaced_resource_quota(
+        "bulkhead", namespace, {"spec": {"hard": {"pods": "1"}}}
+    )
+    try:
+        with nothing_else_changes(kube, dagster):
+            push = repository.push()
+    finally:
+        kube.core.patch_namespaced_resource_quota(
+            "bulkhead", namespace, {"spec": {"hard": {"pods": quota["pods"]}}}
+        )
+    print(push.output)
+    assert "✗ loads" in push.output
+    assert "quota" in push.output
+    assert image(kube) == live
+
+
+@pytest.mark.timeout(900)
+def test_a_backfill_goes_on_through_two_pushes_and_does_each_partition_once(
+    kube: Kube, dagster: Dagster, repository: PushRepository
+) -> None:
+    repository.good("backfill begins")
+    assert repository.push().code == 0
+    partitions = [f"part-{number:02}" for number in range(30)]
+    before = len(dagster.materializations("parts", limit=1000))
+    backfill = dagster.backfill("parts", partitions)
+    until(
+        lambda: len(dagster.materializations("parts", limit=1000)) > before or NotYet("none"),
+        120,
+        "the first partition",
+    )
+    with nothing_else_changes(kube, dagster):
+        repository.code("def broken(:\n")
+        assert "✗ loads" in repository.push().output
+        repository.good("backfill continues")
+        push = repository.push()
+    print(push.output)
+    assert version(dagster) == "backfill continues"
+    dagster.backfilled(backfill, timeout=500)
+    made = dagster.materializations("parts", limit=1000)[: -before or None]
+    assert sorted(each["partition"] for each in made) == partitions
+
+
 def test_runs_that_run_or_wait_keep_their_image(
     kube: Kube, dagster: Dagster, repository: PushRepository
 ) -> None:
@@ -262,6 +348,21 @@ def test_runs_that_run_or_wait_keep_their_image(
         if labels_of(pod).get("bulkhead.dev/run-id") in runs
     }
     assert used == {old}
+
+
+def test_a_deployer_deploys_its_own_location_and_no_other(
+    dagster: Dagster, repository: PushRepository, deployers_kubeconfig: Path
+) -> None:
+    repository.good("by a deployer")
+    deploy = repository.start_bulkhead("deploy", PUSHED, kubeconfig=deployers_kubeconfig)
+    output, _ = deploy.communicate(timeout=120)
+    assert deploy.returncode == 0, output
+    assert version(dagster) == "by a deployer"
+    other = repository.start_bulkhead("deploy", DEPENDENT, kubeconfig=deployers_kubeconfig)
+    output, _ = other.communicate(timeout=120)
+    print(output)
+    assert other.returncode == 1
+    assert f"may not deploy {DEPENDENT}" in output
 
 
 def test_a_branch_that_is_not_deployed_is_only_stored(

@@ -10,13 +10,14 @@ from rich.console import Console
 
 from bulkhead_demo import cluster
 from bulkhead_demo.paths import CHART, PLATFORM_OVERLAY
-from bulkhead_kind import images, installation
+from bulkhead_kind import deploy_command, images, installation
 from bulkhead_kind.engine import Engine
 from bulkhead_kind.installation import Cluster
 from bulkhead_kind.progress import Progress
 from bulkhead_kind.up import Target
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 NAMES = ("platform", "postgresql", "seaweedfs", "hello", "ingestion", "analytics", "ml")
@@ -42,6 +43,14 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
         "case $1 in get) echo null;; *) echo Dropped it;; esac\n"
     )
     program.chmod(0o755)
+
+    def deploy(
+        _progress: Progress, _engine: Engine, _cluster: Cluster, names: Sequence[str]
+    ) -> None:
+        with (tmp_path / "calls").open("a") as log:
+            log.write(f"deploy {' '.join(names)}\n")
+
+    monkeypatch.setattr(deploy_command, "deploy", deploy)
     reached = Cluster(program, program, None)
     return Target(reached, Engine("podman"), "base", "registry:5000", ours=True)
 
@@ -55,11 +64,12 @@ def test_the_platform_comes_first_then_the_database_then_the_code_locations(
 ) -> None:
     references = {name: f"registry:5000/bulkhead/{name}@sha256:{name}" for name in NAMES}
     cluster.install(Progress(tmp_path, Console(quiet=True)), target, references)
-    releases = [line.split()[2:4] for line in calls(tmp_path) if line.startswith("upgrade")]
-    first, second, *side_by_side = [name for name, _ in releases]
-    assert (first, second) == ("bulkhead", "grocer")
-    assert sorted(side_by_side) == ["analytics", "hello", "ingestion", "ml"]
-    assert releases[1] == ["grocer", str(CHART)]
+    made = [line for line in calls(tmp_path) if line.startswith(("upgrade", "deploy"))]
+    assert [line.split()[2:4] for line in made[:2]] == [
+        ["bulkhead", str(installation.PLATFORM_CHART)],
+        ["grocer", str(CHART)],
+    ]
+    assert made[2:] == ["deploy hello ingestion analytics ml"]
     (platform,) = [line for line in calls(tmp_path) if "--install bulkhead" in line]
     assert f"--values {PLATFORM_OVERLAY}" in platform
     values = json.loads((tmp_path / "values" / "bulkhead.json").read_text())

@@ -56,13 +56,16 @@ class KubeStore:
         found = self.objects.get(path)
         if found is None:
             return _status(HTTPStatus.NOT_FOUND)
+        if verb == "GET":
+            return HTTPStatus.OK, found
         if not _is_meant(verb, body, found):
             return _status(HTTPStatus.CONFLICT)
+        return HTTPStatus.OK, self._change(verb, path, body)
+
+    def _change(self, verb: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         if verb == "PUT":
-            return HTTPStatus.OK, self._keep(path, body, uid=found["metadata"]["uid"])
-        if verb == "DELETE":
-            del self.objects[path]
-        return HTTPStatus.OK, found
+            return self._keep(path, body, uid=self.objects[path]["metadata"]["uid"])
+        return self.objects.pop(path)
 
     def _create(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         path = f"{path}/{body['metadata']['name']}"
@@ -95,7 +98,7 @@ def _is_meant(verb: str, body: dict[str, Any], found: dict[str, Any]) -> bool:
     if verb == "PUT":
         return body["metadata"].get("resourceVersion") == metadata["resourceVersion"]
     wanted = body.get("preconditions", {}).get("uid")
-    return wanted in {None, metadata["uid"]}
+    return wanted is None or wanted == metadata["uid"]
 
 
 def _status(code: HTTPStatus) -> tuple[int, dict[str, Any]]:

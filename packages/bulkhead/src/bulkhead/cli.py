@@ -6,6 +6,7 @@ These modules import only click until a command runs, so `bulkhead --help` is fa
 import click
 
 from bulkhead.commands.advise import advise
+from bulkhead.commands.changed import changed
 from bulkhead.commands.deploy import deploy
 from bulkhead.commands.deploy_hook import deploy_hook
 from bulkhead.commands.doctor import doctor
@@ -29,6 +30,7 @@ def main() -> None:
 
 main.add_command(new)
 main.add_command(deploy)
+main.add_command(changed)
 main.add_command(promote)
 main.add_command(history)
 main.add_command(rollback)

@@ -220,8 +220,9 @@ def write_shop(clone: Clone, files: Sequence[tuple[str, str]] = ()) -> str:
 def _copy_chart(write: Callable[[str, str], Path]) -> None:
     chart = ROOT / "charts" / "code-location"
     for path in chart.rglob("*"):
-        if path.is_file() and "ci" not in path.parts:
-            write(f"chart/{path.relative_to(chart)}", path.read_text())
+        relative = path.relative_to(chart)
+        if path.is_file() and "ci" not in relative.parts:
+            write(f"chart/{relative}", path.read_text())
 
 
 def tree_of(clone: Clone, commit: str = "HEAD") -> str:

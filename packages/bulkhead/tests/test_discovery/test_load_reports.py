@@ -55,7 +55,7 @@ def test_a_web_server_reports_each_location_to_its_own_namespace(world: Any, two
     two.loads["ml"] = world.load(image=NEW, updated=2.5)
     world.start(two.url, pod="web-7")
     world.wait_until(lambda: world.report("ns2", "web-7") and world.report("ns2", "web-7").image)
-    world.wait_until(lambda: world.report("ns", "web-7").image)
+    world.wait_until(lambda: world.report("ns", "web-7") and world.report("ns", "web-7").image)
     assert set(world.status("ns")) == set(world.status("ns2")) == {"web-7"}
     found = world.report("ns2", "web-7")
     assert (found.image, found.updated, found.error, found.loading) == (NEW, 2.5, None, False)
@@ -269,7 +269,7 @@ def test_neighbours_and_what_runs_are_read_after_a_change_and_not_before(
     assert found.dependents == {"shop/sums": ("ml",)}
     assert found.taken == {"model": "ml"}, "what ml only depends on is not taken"
     assert (found.running_schedules, found.running_sensors) == (("nightly",), ("files",))
-    world.wait_until(lambda: world.report("ns2").taken)
+    world.wait_until(lambda: world.report("ns2") and world.report("ns2").taken)
     assert world.report("ns2").taken == {"orders": "hello", "shop/sums": "hello"}
     assert world.report("ns2").dependents == {}
     checks = two.checks
@@ -293,13 +293,18 @@ def test_what_runs_is_read_again_after_a_while(
     world.wait_until(lambda: world.report("ns").running_schedules == ())
 
 
-def test_a_location_that_cannot_be_loaded_keeps_its_neighbours(world: Any, two: Any) -> None:
+def test_a_location_that_cannot_be_loaded_keeps_its_neighbours(
+    world: Any, two: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_reporter, "_BUSY_CHECK_SECONDS", 0.02)
     two.loads["hello"].assets = {"orders": []}
     two.loads["ml"].assets = {"model": ["orders"]}
     world.start(two.url)
     world.wait_until(lambda: world.report("ns") and world.report("ns").dependents)
     two.loads["hello"] = world.load(error="a mistake", updated=2.0)
     world.wait_until(lambda: world.report("ns").error)
+    checks = two.checks
+    world.wait_until(lambda: two.checks > checks + 30)
     assert world.report("ns").dependents == {"orders": ("ml",)}
 
 

@@ -211,7 +211,8 @@ def test_the_help_says_what_a_name_is_and_gives_an_example(bulkhead: Bulkhead) -
     help_text = " ".join(bulkhead("new", "--help").output.split())
     assert f"1 to {location_name.LONGEST} lower-case letters, digits and dashes" in help_text
     assert "bulkhead new forecasts" in help_text
-    assert "[default: user_code]" in help_text
+    assert "[default: user_code; with --repository: the current folder]" in help_text
+    assert "bulkhead new forecasts --repository" in help_text
     assert "Create a new code location." in bulkhead("--help").output
 
 

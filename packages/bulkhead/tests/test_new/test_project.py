@@ -151,7 +151,8 @@ def test_its_dagster_is_that_of_this_repository() -> None:
         return tomllib.loads((path / "pyproject.toml").read_text())
 
     ours = dagster(read(REPOSITORY)["dependency-groups"]["dev"])
-    assert dagster(read(project.TEMPLATE)["project"]["dependencies"]) == ours != []
+    for template in project.REPOSITORY:
+        assert dagster(read(template)["project"]["dependencies"]) == ours != []
 
 
 def test_what_is_there_already_is_left_as_it_is(tmp_path: Path) -> None:
@@ -192,18 +193,18 @@ def test_nothing_is_left_of_what_could_not_be_finished(
 
 
 def test_what_python_and_tools_leave_in_the_template_is_not_copied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     template = tmp_path / "template"
     for name in (
         "src/my_location/__pycache__/logic.pyc",
         ".pytest_cache/x",
+        "src/my_location/.ruff_cache/x",
         "src/my_location/a.py",
     ):
         (template / name).parent.mkdir(parents=True, exist_ok=True)
         (template / name).touch()
-    monkeypatch.setattr(project, "TEMPLATE", template)
-    assert project.write(tmp_path / "sales") == [Path("src/sales/a.py")]
+    assert project.write(tmp_path / "sales", [template]) == [Path("src/sales/a.py")]
 
 
 def test_the_wheel_has_every_file_of_the_template(tmp_path: Path) -> None:
@@ -212,6 +213,12 @@ def test_the_wheel_has_every_file_of_the_template(tmp_path: Path) -> None:
     subprocess.run(build, cwd=package, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     inside = set(zipfile.ZipFile(wheel).namelist())
-    expected = {f"bulkhead/templates/code_location/{path}" for path in project._files()}
+    source = package / "src"
+    expected = {
+        path.relative_to(source).as_posix()
+        for template in project.REPOSITORY
+        for path in project.files([template]).values()
+    }
     assert "bulkhead/templates/code_location/tests/test_logic.py" in expected
+    assert "bulkhead/templates/repository/.github/workflows/deploy.yaml" in expected
     assert expected <= inside

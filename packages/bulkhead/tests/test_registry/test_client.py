@@ -11,6 +11,7 @@ import pytest
 from packages.bulkhead.tests.registry_server import HTPASSWD, PASSWORD, USER, RegistryServer
 from packages.bulkhead.tests.small_image import blob, pushed
 from packages.bulkhead.tests.token_server import SERVICE, Certificate, TokenServer
+from packages.bulkhead.tests.waiting import wait_until
 
 from bulkhead.registry.client import Registry
 from bulkhead.registry.credentials import Credentials
@@ -271,7 +272,7 @@ def test_a_registry_that_comes_back_only_delays_a_push_and_each_wait_is_reported
     pushed(registry, "sales", tmp_path, "a")
     server.stop()
     # While the registry does not answer: one report has been made before it comes back.
-    back = threading.Thread(target=lambda: (_wait_for(reports), server.start()))
+    back = threading.Thread(target=lambda: (wait_until(lambda: reports), server.start()))
     back.start()
     try:
         digest = pushed(registry, "sales", tmp_path, "b", name="two")
@@ -281,11 +282,6 @@ def test_a_registry_that_comes_back_only_delays_a_push_and_each_wait_is_reported
     finally:
         server.stop()
     assert f"Registry {server.host} does not answer: Connection refused. Retrying" in reports[0]
-
-
-def _wait_for(reports: list[str]) -> None:
-    while not reports:
-        time.sleep(0.01)
 
 
 def test_a_registry_that_stays_away_is_a_temporary_error_after_the_timeout(

@@ -31,6 +31,13 @@ def test_a_prepared_manifest_is_used_without_dbt(monkeypatch: pytest.MonkeyPatch
     assert json.loads(prepared.read_text())["metadata"]["adapter_type"] == "postgres"
 
 
+def test_a_manifest_has_no_times_so_the_same_project_gives_the_same_image() -> None:
+    parsed = json.loads(project.manifest(Environment.LOCAL).read_text())
+    assert parsed["metadata"]["generated_at"] == "1970-01-01T00:00:00Z"
+    assert parsed["metadata"]["invocation_id"].strip("0-") == ""
+    assert {each["created_at"] for each in parsed["nodes"].values()} == {0}
+
+
 def test_a_change_of_a_file_or_of_the_database_makes_another_manifest(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

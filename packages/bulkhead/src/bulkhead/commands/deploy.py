@@ -1,6 +1,8 @@
 """`bulkhead deploy`."""
 
 import sys
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -68,6 +70,12 @@ def _by_digest(_context: click.Context, _option: click.Parameter, text: str | No
 @click.option("--strict", is_flag=True, help="Warnings of the load check are errors.")
 @click.option("--by", metavar="WHO", help="Who deploys, for the history.  [default: git's user]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@click.option(
+    "--markdown",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="At the end, write a report to this file, for a comment on a pull request.",
+)
 def deploy(
     *,
     names: tuple[str, ...],
@@ -82,6 +90,7 @@ def deploy(
     strict: bool,
     by: str | None,
     as_json: bool,
+    markdown: Path | None,
 ) -> None:
     """Deploy the code locations of a repository whose content is not live.
 
@@ -96,7 +105,8 @@ def deploy(
     2 for an invalid call.
     """
     from bulkhead.commands.deploy_target import open_repository
-    from bulkhead.deploy.report import JsonReport, TextReport
+    from bulkhead.deploy.markdown_report import MarkdownReport
+    from bulkhead.deploy.report import JsonReport, Report, TextReport
 
     if sum((dry_run, check_only, write_values is not None)) > 1:
         raise click.UsageError("Use only one of --dry-run, --check-only and --write-values.")
@@ -111,7 +121,9 @@ def deploy(
     )
     targets = opened.choose(names)
     shown = [each.name for each in targets]
-    report = JsonReport(click.echo) if as_json else TextReport(shown, click.echo)
+    report: Report = JsonReport(click.echo) if as_json else TextReport(shown, click.echo)
+    if markdown is not None:
+        report = MarkdownReport(report, partial(markdown.write_text, encoding="utf-8"))
     means = opened.means(report, by)
     if write_values is not None:
         outcomes = _write_values(means, targets, write_values, image, check=not no_check)

@@ -81,7 +81,7 @@ def _deploy(repository: "Repository", place: Place, branch: str, commit: str) ->
         repository=repository,
         settings=opened.settings,
         report=TextReport([each.name for each in targets], _print),
-        by=repository.config("user.name") or "unknown",
+        by=repository.committer(opened.snapshot()),
         snapshot=opened.snapshot,
     )
     outcomes = deploys.run(means, targets)

@@ -64,16 +64,16 @@ def open_repository(
         place: Where it is, and which settings count.
         commit: A commit or branch, which is read again each time; None is the working tree.
         strict: Warnings of the load check are errors.
-        needs_cluster: Without, a missing kubeconfig is no error here, but of each request.
+        needs_cluster: Without, a missing kubeconfig is an error of each request, and not here.
 
     Raises:
-        UsageError: There is no repository, or a setting is not valid.
+        UsageError: The folder is not in a git repository, or a setting is not valid.
     """
     try:
         repository = Repository(place.directory)
         snapshot = repository.working_tree if commit is None else lambda: repository.at(str(commit))
         found = settings.read(
-            _files(repository, snapshot(), place.settings),
+            settings_files(repository, snapshot(), place.settings),
             environment=place.environment,
             options={"context": place.context, "strict": strict or None},
         )
@@ -93,7 +93,7 @@ def open_others(place: Place) -> list[Opened]:
     """
     try:
         repository = Repository(place.directory)
-        files = _files(repository, repository.working_tree(), place.settings)
+        files = settings_files(repository, repository.working_tree(), place.settings)
         names: list[str | None] = [*settings.environments(files)]
         if _is_complete(files):
             names.append(None)
@@ -130,7 +130,7 @@ def _connected(context: str | None, *, needs_cluster: bool) -> KubernetesApi:
     return KubernetesApi("", credentials=refuse)
 
 
-def _files(repository: Repository, snapshot: Snapshot, also: Path | None) -> dict[str, str]:
+def settings_files(repository: Repository, snapshot: Snapshot, also: Path | None) -> dict[str, str]:
     """Return the settings files: that of the repository, if there is one, and one more."""
     files: dict[str, str] = {}
     try:

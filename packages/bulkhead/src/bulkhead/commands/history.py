@@ -1,5 +1,6 @@
 """`bulkhead history`."""
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
 
     from bulkhead.deploy.records import Record
 
+_WIDTH = 400
 _SHORT_COMMIT = 10
 _SHORT_DIGEST = 12
 
@@ -69,4 +71,6 @@ def _show(found: "Sequence[Record]") -> None:
             f"{each.seconds:.1f}",
             " ".join((each.reason or "").split()),
         )
-    Console().print(table)
+    # In a pipe or a file, no column has to fit into a width.
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    console.print(table)

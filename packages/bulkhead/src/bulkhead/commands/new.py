@@ -1,12 +1,8 @@
 """`bulkhead new`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def _checked_name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
@@ -27,11 +23,15 @@ def _checked_name(_context: click.Context, _parameter: click.Parameter, name: st
     "--directory",
     metavar="FOLDER",
     type=click.Path(path_type=Path),
-    default="user_code",
-    show_default=True,
-    help="Create the folder NAME in this folder. `make up` deploys every folder of user_code.",
+    help="Create the folder NAME in this folder. `make up` deploys every folder of user_code.  "
+    "[default: user_code; with --repository: the current folder]",
 )
-def new(name: str, directory: Path) -> None:
+@click.option(
+    "--repository",
+    is_flag=True,
+    help="Create a git repository of its own, with a workflow that deploys it.",
+)
+def new(name: str, directory: Path | None, *, repository: bool) -> None:
     """Create a new code location: assets, a check, tests, and values for its chart.
 
     NAME is its name in the Dagster UI, on the cluster and in Python (with _ instead of -). It has 1
@@ -42,32 +42,29 @@ def new(name: str, directory: Path) -> None:
     \b
     Example, in a clone of Bulkhead:
       .venv/bin/bulkhead new forecasts
+    Example, in any other folder:
+      bulkhead new forecasts --repository
     """  # noqa: D301 - click keeps the lines after this mark as they are
+    from bulkhead.commands import new_folder, new_repository
     from bulkhead.scaffold import project
 
+    directory = directory or Path("." if repository else "user_code")
     if not directory.is_dir():
         raise click.ClickException(
             f"The folder {directory} does not exist in {Path.cwd()}. Go to the root of a clone of "
             "Bulkhead, or name an existing folder with --directory."
         )
+    if repository:
+        new_repository.create(name, directory)
+        return
     folder = directory / name
     root = _clone_around(directory)
     _refuse_name_of_other_image(folder, root)
-    try:
-        files = project.write(folder)
-    except FileExistsError as error:
-        raise click.ClickException(
-            f"{folder} exists already and was not changed. Choose another name, or move it first."
-        ) from error
-    except OSError as error:
-        raise click.ClickException(
-            f"{folder} could not be written: {error}. Nothing of it was kept. Check that you can "
-            f"write to {directory} and that the disk has room, then run the same command again."
-        ) from error
+    files = new_folder.write(folder, project.CODE_LOCATION)
     why_no_lock = _write_lock(folder, root)
     if why_no_lock is None:
         files = sorted([*files, Path("requirements.lock")])
-    _show(folder, files)
+    new_folder.show(folder, files)
     _show_next(folder, root, why_no_lock)
 
 
@@ -118,12 +115,6 @@ def _write_lock(folder: Path, root: Path | None) -> str | None:
         click.echo(f"{error}\n", err=True)
         return "uv failed; its error is above"
     return None
-
-
-def _show(folder: Path, files: "Sequence[Path]") -> None:
-    click.secho(f"Created {folder}:", bold=True)
-    for file in files:
-        click.echo(f"  {file}")
 
 
 def _show_next(folder: Path, root: Path | None, why_no_lock: str | None) -> None:

@@ -59,6 +59,7 @@ def promote(
             origin.means(report, by), destination.means(report, by), name, check_only=check_only
         )
     except StageError as error:
-        report.failure(name, error.stage, str(error), error.output, "Nothing was changed.")
+        report.failure(name, error.stage, str(error), error.output)
+        report.state(name, "Nothing was changed.")
         sys.exit(1)
     sys.exit(outcome.result == "failed")

@@ -28,7 +28,7 @@ def rollback(
     from bulkhead.deploy import rollback as rollbacks
     from bulkhead.deploy.errors import StageError
     from bulkhead.deploy.helm import Helm
-    from bulkhead.deploy.means import Means
+    from bulkhead.deploy.means import LocationReport, Means
     from bulkhead.deploy.report import TextReport
 
     opened = open_repository(place)
@@ -46,5 +46,5 @@ def rollback(
     try:
         rollbacks.run(means, target, revision)
     except StageError as error:
-        report.failure(name, error.stage, str(error), error.output, "")
+        LocationReport(report, target).failure(error)
         sys.exit(1)

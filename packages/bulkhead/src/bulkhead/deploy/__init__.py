@@ -1,1 +1,15 @@
-"""Deploys code locations: image, load check, release, and back if it does not become live."""
+"""Deploys code locations: image, load check, release, and back if it does not become live.
+
+| module | subject |
+|---|---|
+| `settings`, `repository` | bulkhead.toml, git |
+| `sources`, `changed` | the code locations of a repository, what a commit changes |
+| `deploys`, `location` | all deploys of a call; the stages of one |
+| `lock`, `lease` | one deploy of a code location at a time |
+| `build`, `image_stage` | the stage `image` |
+| `check`, `load_check` | the stage `loads` |
+| `release`, `rollout`, `helm`, `live` | the stages `release` and `live`, and the way back |
+| `records`, `definitions` | the history, and what the last images define |
+| `rollback`, `promotion`, `dry_run`, `values_file` | other ways to deploy |
+| `report`, `markdown_report`, `means`, `errors` | what a deploy prints, shares and raises |
+"""

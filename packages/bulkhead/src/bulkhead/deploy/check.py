@@ -57,6 +57,7 @@ def check_definitions(
         raise StageError("loads", str(error)) from error
     changes = _compare(before, found, reports)
     report.stage("loads", changes.line, began)
+    report.differences(changes)
     _warn(report, changes, strict=means.settings.strict)
     return found
 

@@ -50,7 +50,7 @@ def run(
         if not are_named:
             means.report.location(target.name, "not registered on this platform, left out")
             return outcome
-        means.report.failure(target.name, "lock", outcome.reason or "", "", "")
+        means.report.failure(target.name, "lock", outcome.reason or "", "")
         return replace(outcome, result="failed")
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -65,14 +65,15 @@ def run(
 
 
 def _summary(outcomes: Sequence[Outcome], seconds: float, environment: str | None) -> str:
+    known = [each for each in outcomes if each.result != "not registered"]
     names = {
-        result: [each.location for each in outcomes if each.result == result]
+        result: [each.location for each in known if each.result == result]
         for result in ("live", "checked", "failed")
     }
     done = "checked" if names["checked"] else "deployed"
     count = len(names["checked"] or names["live"])
-    locations = "code location" if len(outcomes) == 1 else "code locations"
-    parts = [f"{done} {count} of {len(outcomes)} {locations} in {seconds:.0f} s"]
+    locations = "code location" if len(known) == 1 else "code locations"
+    parts = [f"{done} {count} of {len(known)} {locations} in {seconds:.0f} s"]
     if names["failed"]:
         parts.append(f"failed: {', '.join(names['failed'])}")
     if len(names["live"]) == 1:

@@ -83,8 +83,8 @@ def _plan(means: Means, target: CodeFolder, order: Order) -> Outcome:
             result = "not registered"
             means.report.location(target.name, "not registered on this platform, left out")
         else:
-            state = "Nothing was changed."
-            means.report.failure(target.name, error.stage, str(error), error.output, state)
+            means.report.failure(target.name, error.stage, str(error), error.output)
+            means.report.state(target.name, "Nothing was changed.")
     return Outcome(target.name, result, image, time.monotonic() - began, reason)
 
 

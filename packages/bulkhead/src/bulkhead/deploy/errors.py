@@ -9,6 +9,7 @@ class StageError(Exception):
         super().__init__(reason)
         self.stage = stage
         self.output = output
+        self.is_reported = False
 
 
 class NotRegisteredError(StageError):

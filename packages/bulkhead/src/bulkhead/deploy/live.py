@@ -7,7 +7,7 @@ from http import HTTPStatus
 from bulkhead import names
 from bulkhead.kube import config_maps
 from bulkhead.kube.api import KubernetesApi, KubernetesApiError
-from bulkhead.kube.objects import Object, part, parts
+from bulkhead.kube.objects import Object, annotations, part, parts
 from bulkhead.load_report import LoadReport, live_reports
 
 
@@ -23,6 +23,11 @@ class CodeServer:
         """The image that the Deployment has now; `None` if its template has no container."""
         containers = parts(self.deployment, "spec", "template", "spec", "containers")
         return str(containers[0].get("image")) if containers else None
+
+    @property
+    def tree(self) -> str | None:
+        """Git's id of the folder that the release was made from; None if it does not say."""
+        return annotations(self.deployment).get(names.TREE_ANNOTATION)
 
     @property
     def is_rolled_out(self) -> bool:

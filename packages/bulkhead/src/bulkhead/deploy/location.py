@@ -2,20 +2,19 @@
 
 import tempfile
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from http import HTTPStatus
 from pathlib import Path
-from typing import Final, Literal
+from typing import Literal
 
 from bulkhead.code_location.summary import Summary
 from bulkhead.deploy import build, definitions, live, records
 from bulkhead.deploy.check import check_definitions
 from bulkhead.deploy.errors import NotRegisteredError, StageError
 from bulkhead.deploy.image_stage import ImageStage, build_image
-from bulkhead.deploy.lease import DeployLease, LeaseError
+from bulkhead.deploy.lease import DeployLease
+from bulkhead.deploy.live import CodeServer
+from bulkhead.deploy.lock import locked
 from bulkhead.deploy.means import LocationReport, Means, short
 from bulkhead.deploy.records import Record
 from bulkhead.deploy.release import Releases, release_of
@@ -26,8 +25,6 @@ Result = Literal["unchanged", "checked", "live", "failed", "not registered", "wr
 """How a deploy ends; `failed` leaves live what was live before."""
 
 Action = Literal["deploy", "promote"]
-
-_LOCK_SECONDS: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,36 +87,18 @@ class LocationDeploy:
         result: Result = "failed"
         reason: str | None = None
         try:
-            with self._locked() as lease:
+            with locked(self._means, self._report, self._target) as lease:
                 result = self._stages(lease)
         except NotRegisteredError as error:
             result, reason = "not registered", str(error)
         except StageError as error:
             reason = f"{error.stage}: {error}"
-            self._means.report.failure(
-                self._target.name, error.stage, str(error), error.output, self._state()
-            )
+            self._report.failure(error)
+            self._means.report.state(self._target.name, self._state())
         seconds = time.monotonic() - began
         if result == "live" or (result == "failed" and not self._check_only):
             self._record(at, result, reason, seconds)
         return Outcome(self._target.name, result, self._image, seconds, reason)
-
-    @contextmanager
-    def _locked(self) -> Generator[DeployLease]:
-        lease = DeployLease(
-            self._means.api,
-            self._target.namespace,
-            f"{self._means.by}, since {time.strftime('%H:%M:%S')}",
-            timeout=_LOCK_SECONDS,
-            on_wait=lambda other: self._report.progress("lock", f"waits for the deploy of {other}"),
-        )
-        try:
-            with lease:
-                yield lease
-        except LeaseError as error:
-            raise StageError("lock", str(error)) from error
-        except KubernetesApiError as error:
-            raise _refusal(error, self._target) from error
 
     def _stages(self, lease: DeployLease) -> Result:
         means, target = self._means, self._target
@@ -131,6 +110,7 @@ class LocationDeploy:
             self._commit = exported.commit
             server = live.code_server(means.api, target.namespace, target.name)
             history = self._releases.history()
+            self._announce(exported.source.tree, server)
             began = time.monotonic()
             ready = self._image_stage(means.settings, exported, self._report.image_progress)
             self._image, self._commit = ready.reference, ready.commit
@@ -154,6 +134,18 @@ class LocationDeploy:
             )
         self._remember(found)
         return "live"
+
+    def _announce(self, tree: str, server: CodeServer | None) -> None:
+        """Report what changed in the folder, if the live release says which tree it has."""
+        before = server.tree if server else None
+        if server is None:
+            text = "new"
+        elif before == tree:
+            return
+        else:
+            files = self._means.repository.changed_files(before, tree) if before else None
+            text = f"changed: {files} {'file' if files == 1 else 'files'}" if files else "changed"
+        self._means.report.location(self._target.name, text)
 
     def _remember(self, found: Summary) -> None:
         """Keep what the image defines, for the comparison of the next deploy."""
@@ -192,20 +184,3 @@ class LocationDeploy:
         if server is None or server.image is None:
             return f"Code location {self._target.name} is not deployed."
         return f"Live is {short(server.image)}."
-
-
-def _refusal(error: KubernetesApiError, target: CodeFolder) -> StageError:
-    """Return why the lock, the first object of a deploy, could not be created."""
-    if error.status == HTTPStatus.FORBIDDEN:
-        return StageError(
-            "lock",
-            f"This account may not deploy {target.name}: {error.message}. Ask the platform admin "
-            f"to add it to codeLocations.{target.name}.deployers.",
-        )
-    if error.status == HTTPStatus.NOT_FOUND:
-        return NotRegisteredError(
-            "lock",
-            f"There is no namespace {target.namespace}. Ask the platform admin to register "
-            f"codeLocations.{target.name}, or set `namespace` in bulkhead.toml.",
-        )
-    return StageError("lock", str(error))

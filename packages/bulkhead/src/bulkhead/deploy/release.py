@@ -11,6 +11,7 @@ from bulkhead.deploy.live import CodeServer
 from bulkhead.deploy.means import LocationReport, Means, short
 from bulkhead.deploy.rollout import Rollout, RolloutError, Times
 from bulkhead.deploy.sources import CodeFolder
+from bulkhead.kube.api import KubernetesApiError
 from bulkhead.service import events
 from bulkhead.service.events import KubernetesEvent
 
@@ -96,14 +97,13 @@ class Releases:
         """
         began = time.monotonic()
         stage = "release"
+        rollout = self._rollout(image)
         try:
             self._means.helm.upgrade(release, description)
             stage = "live"
-            times = self._wait(image)
+            times = rollout.wait(self._means.settings.live_seconds)
         except (HelmError, RolloutError) as error:
-            self._restore(server, history)
-            output = error.output if isinstance(error, RolloutError) else ""
-            raise StageError(stage, str(error), output) from error
+            raise self._failed(stage, error, server, history) from error
         self._report.stage("live", _times_text(times), began)
 
     def back_to(self, revision: int, image: str, *, server: CodeServer | None) -> None:
@@ -114,25 +114,41 @@ class Releases:
         """
         history = self.history()
         began = time.monotonic()
+        rollout = self._rollout(image)
         try:
             self._means.helm.rollback(self._target.name, self._target.namespace, revision)
-            times = self._wait(image)
+            times = rollout.wait(self._means.settings.live_seconds)
         except (HelmError, RolloutError) as error:
-            self._restore(server, history)
-            output = error.output if isinstance(error, RolloutError) else ""
-            raise StageError("live", str(error), output) from error
+            raise self._failed("live", error, server, history) from error
         self._report.stage("live", _times_text(times), began)
 
-    def _wait(self, image: str) -> Times:
-        """Wait until the Dagster UI shows the image; raises RolloutError."""
-        rollout = Rollout(
-            self._means.api,
-            self._target.namespace,
-            self._target.name,
-            image,
-            lambda text: self._report.progress("live", text),
-        )
-        return rollout.wait(self._means.settings.live_seconds)
+    def _rollout(self, image: str) -> Rollout:
+        """Return what waits for an image; raises StageError if the API server does not answer."""
+        target = self._target
+        try:
+            return Rollout(
+                self._means.api,
+                target.namespace,
+                target.name,
+                image,
+                lambda text: self._report.progress("live", text),
+            )
+        except KubernetesApiError as error:
+            raise StageError("release", str(error)) from error
+
+    def _failed(
+        self,
+        stage: str,
+        error: HelmError | RolloutError,
+        server: CodeServer | None,
+        history: Sequence[Revision],
+    ) -> StageError:
+        """Report why the image is not live, and restore what was."""
+        output = error.output if isinstance(error, RolloutError) else ""
+        failure = StageError(stage, str(error), output)
+        self._report.failure(failure)
+        self._restore(server, history)
+        return failure
 
     def _restore(self, server: CodeServer | None, history: Sequence[Revision]) -> None:
         helm, name, namespace = self._means.helm, self._target.name, self._target.namespace
@@ -140,13 +156,14 @@ class Releases:
         began = time.monotonic()
         try:
             if deployed is not None:
+                rollout = self._rollout(server.image if server and server.image else "")
                 helm.rollback(name, namespace, deployed)
                 if server is not None and server.image:
-                    self._wait(server.image)
+                    rollout.wait(self._means.settings.live_seconds)
                     self._report.stage("back", f"{short(server.image)} is live again", began)
             elif server is None:
                 helm.uninstall(name, namespace)
-        except (HelmError, RolloutError) as error:
+        except (HelmError, RolloutError, StageError) as error:
             self._report.warning(
                 "back",
                 f"What was live could not be restored: {error} Run `bulkhead rollback {name}`.",

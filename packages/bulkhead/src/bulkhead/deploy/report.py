@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
+from bulkhead.deploy.load_check.differences import Differences
+
 _NAME_WIDTH: Final = 10
 _STAGE_WIDTH: Final = 9
 _INDENT: Final = " " * 4
@@ -29,8 +31,16 @@ class Report(Protocol):
         """Say what may be a problem, although the stage goes on."""
         ...
 
-    def failure(self, name: str, stage: str, reason: str, output: str, state: str) -> None:
-        """Say why a stage failed, with its last output, and what is live now."""
+    def differences(self, name: str, found: Differences) -> None:
+        """Say in full how the definitions differ from what is live."""
+        ...
+
+    def failure(self, name: str, stage: str, reason: str, output: str) -> None:
+        """Say why a stage failed, with its last output."""
+        ...
+
+    def state(self, name: str, text: str) -> None:
+        """Say what is live after a failure."""
         ...
 
     def end(self, text: str, **facts: Any) -> None:  # noqa: ANN401 - JSON values
@@ -49,7 +59,7 @@ class TextReport:
             write: Prints a line.
         """
         self._write = write
-        self._width = max((len(name) for name in names), default=_NAME_WIDTH) + 2
+        self._width = max(_NAME_WIDTH, *(len(name) for name in names)) + 2
         self._prefixed = len(names) > 1
         self._lock = threading.Lock()
 
@@ -69,12 +79,19 @@ class TextReport:
         """Print a line."""
         self._print(f"{self._start(name)}! {stage.ljust(_STAGE_WIDTH)} {text}")
 
-    def failure(self, name: str, stage: str, reason: str, output: str, state: str) -> None:
-        """Print the reason, the output and what is live."""
+    def differences(self, name: str, found: Differences) -> None:
+        """Print nothing: the line of the stage has the numbers and the first names."""
+
+    def failure(self, name: str, stage: str, reason: str, output: str) -> None:
+        """Print the reason and the output."""
         lines = [f"{self._start(name)}✗ {stage.ljust(_STAGE_WIDTH)} {reason}"]
         if output:
             lines += [f"{_INDENT}Last output:", *(f"{_INDENT}  {each}" for each in _lines(output))]
-        self._print("\n".join([*lines, f"{_INDENT}{state}"]))
+        self._print("\n".join(lines))
+
+    def state(self, name: str, text: str) -> None:
+        """Print the text."""
+        self._print(f"{self._start(name)}  {text}")
 
     def end(self, text: str, **facts: Any) -> None:  # noqa: ANN401 - JSON values
         """Print the text."""
@@ -113,9 +130,17 @@ class JsonReport:
         """Print an object of kind `warning`."""
         self._print("warning", location=name, stage=stage, text=text)
 
-    def failure(self, name: str, stage: str, reason: str, output: str, state: str) -> None:
+    def differences(self, name: str, found: Differences) -> None:
+        """Print an object of kind `differences`."""
+        self._print("differences", location=name, **found.as_json())
+
+    def failure(self, name: str, stage: str, reason: str, output: str) -> None:
         """Print an object of kind `failure`."""
-        self._print("failure", location=name, stage=stage, text=reason, output=output, state=state)
+        self._print("failure", location=name, stage=stage, text=reason, output=output)
+
+    def state(self, name: str, text: str) -> None:
+        """Print an object of kind `state`."""
+        self._print("state", location=name, text=text)
 
     def end(self, text: str, **facts: Any) -> None:  # noqa: ANN401 - JSON values
         """Print an object of kind `end`, with the facts."""

@@ -19,7 +19,7 @@ class Snapshot:
     """The content of a repository at one moment.
 
     Attributes:
-        tree: git's id of the root tree. It names the content, whatever the commit.
+        tree: git's id of the root tree. It depends on the content alone.
         commit: The commit, or the one below uncommitted changes; None before the first commit.
         has_changes: Whether the tree differs from the commit's.
     """
@@ -103,6 +103,10 @@ class Repository:
         found = self._git("log", "-1", "--format=%H %ct", snapshot.commit, "--", folder)
         commit, _, seconds = found.partition(" ")
         return Change(commit, int(seconds)) if seconds else None
+
+    def committer(self, snapshot: Snapshot) -> str:
+        """Return the name of the person who made the commit of a snapshot."""
+        return self._git("log", "-1", "--format=%cn", str(snapshot.commit))
 
     def changed_files(self, before: str, after: str) -> int | None:
         """Return how many files differ between two trees; None if one is not in the repository."""

@@ -5,14 +5,12 @@ from datetime import datetime, timezone
 
 from bulkhead.deploy import live, records
 from bulkhead.deploy.errors import StageError
-from bulkhead.deploy.lease import DeployLease, LeaseError
+from bulkhead.deploy.lock import locked
 from bulkhead.deploy.means import LocationReport, Means, short
 from bulkhead.deploy.records import Record
 from bulkhead.deploy.release import Releases
 from bulkhead.deploy.sources import CodeFolder
 from bulkhead.kube.api import KubernetesApiError
-
-_LOCK_SECONDS = 900.0
 
 
 def run(means: Means, target: CodeFolder, revision: int | None) -> None:
@@ -31,23 +29,12 @@ def run(means: Means, target: CodeFolder, revision: int | None) -> None:
     releases = Releases(means, report, target)
     began = time.monotonic()
     at = datetime.now(tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    lease = DeployLease(
-        means.api,
-        target.namespace,
-        f"{means.by}, since {time.strftime('%H:%M:%S')}",
-        timeout=_LOCK_SECONDS,
-        on_wait=lambda other: report.progress("lock", f"waits for the deploy of {other}"),
-    )
-    try:
-        with lease:
+    with locked(means, report, target):
+        try:
             server = live.code_server(means.api, target.namespace, target.name)
-            chosen = _choose(
-                records.read(means.api, target.namespace, target.name),
-                revision,
-                server.image if server else None,
-            )
+            found = records.read(means.api, target.namespace, target.name)
+            chosen = _choose(found, revision, server.image if server else None)
             releases.back_to(chosen.revision or 0, chosen.image or "", server=server)
-            history = releases.history()
             record = Record(
                 at=at,
                 by=means.by,
@@ -57,13 +44,11 @@ def run(means: Means, target: CodeFolder, revision: int | None) -> None:
                 result="live",
                 reason=None,
                 seconds=round(time.monotonic() - began, 1),
-                revision=history[-1].number,
+                revision=releases.history()[-1].number,
             )
             records.add(means.api, target.namespace, target.name, record)
-    except LeaseError as error:
-        raise StageError("lock", str(error)) from error
-    except KubernetesApiError as error:
-        raise StageError("rollback", str(error)) from error
+        except KubernetesApiError as error:
+            raise StageError("rollback", str(error)) from error
     means.report.end(f"{target.name}: {short(chosen.image or '')} is live again")
 
 

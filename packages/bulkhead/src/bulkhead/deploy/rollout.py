@@ -67,7 +67,9 @@ class Rollout:
         image: str,
         on_progress: Callable[[str], None],
     ) -> None:
-        """Prepare; `wait` begins.
+        """Note what the web servers report now; `wait` begins.
+
+        Make it before the release: an error that was reported before is not one of the new image.
 
         Args:
             api: The API server.
@@ -75,12 +77,17 @@ class Rollout:
             location: Its name.
             image: The image that is to become live, by digest.
             on_progress: Is called every 10 s with what is waited for.
+
+        Raises:
+            KubernetesApiError: The API server does not answer, or rejects the request.
         """
         self._api = api
         self._namespace = namespace
         self._location = location
         self._image = image
         self._on_progress = on_progress
+        reports = live.load_reports(api, namespace)
+        self._loaded_before = max((each.updated or 0.0 for each in reports), default=0.0)
         self._new_from: float | None = None
         self._old_until: float | None = None
         self._error_since: float | None = None
@@ -132,7 +139,11 @@ class Rollout:
                 "the first report of the web server (ConfigMap bulkhead-status; workspace-sync "
                 "beside the web server writes it)"
             )
-        errors = [each.error for each in reports if each.error and not each.unreachable]
+        errors = [
+            each.error
+            for each in reports
+            if each.error and not each.unreachable and (each.updated or 0.0) > self._loaded_before
+        ]
         if errors:
             self._error_since = self._error_since or time.monotonic()
             if time.monotonic() - self._error_since >= _ERROR_SECONDS:
@@ -201,5 +212,5 @@ def _is_ready(pod: Object) -> bool:
 
 def _ending(ended: Object) -> str:
     if ended.get("reason") == "OOMKilled":
-        return "OOMKilled (out of memory)"
+        return "too much memory (OOM-killed)"
     return f"exit code {ended.get('exitCode')}"

@@ -82,8 +82,8 @@ def _write(
         report.stage("values", _text(file, ready), began)
     except StageError as error:
         reason = f"{error.stage}: {error}"
-        state = f"{file} was not changed."
-        means.report.failure(target.name, error.stage, str(error), error.output, state)
+        means.report.failure(target.name, error.stage, str(error), error.output)
+        means.report.state(target.name, f"{file} was not changed.")
     return Outcome(
         target.name,
         "failed" if reason else "written",

@@ -98,7 +98,7 @@ class StatusWriter:
             self._changed.notify()
 
     def join(self, timeout: float) -> None:
-        """Wait until the thread has ended, for at most so many seconds."""
+        """Wait until the thread has ended, or until the timeout, in seconds."""
         self._thread.join(timeout)
 
     @property

@@ -45,7 +45,8 @@ def ensure(
         os.utime(folder)
         return python
     if wanted:
-        report(f"Installing {', '.join(wanted)} for the build …")
+        locked = ", and the packages of the lock," if lock else ""
+        report(f"Installing {', '.join(wanted)}{locked} for the build …")
     cache.mkdir(parents=True, exist_ok=True)
     _remove_unused(cache)
     partial = Path(tempfile.mkdtemp(prefix="partial-", dir=cache))
@@ -71,7 +72,8 @@ def _make(folder: Path, requirements: list[str], lock: Path | None) -> None:
         ["venv", "--relocatable", "--allow-existing", f"--python={_python()}", str(folder)],
         f"An environment with Python {PYTHON} could not be made.",
     )
-    install = ["pip", "install", f"--python={folder / 'bin' / 'python3'}"]
+    # With bytecode: builds do not write any, and dbt takes five times as long without.
+    install = ["pip", "install", "--compile-bytecode", f"--python={folder / 'bin' / 'python3'}"]
     if lock is not None:
         _uv(
             [*install, "--no-deps", "--require-hashes", f"--requirement={lock}"],

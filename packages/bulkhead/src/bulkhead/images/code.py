@@ -1,7 +1,7 @@
 """The folder of the layer with the team's code: /opt/code, installed editable into /opt/venv.
 
 Editable: the code stays in one folder, so a path relative to a module's file is the same as in the
-checkout.
+checkout. The build of the package runs on this machine, with the rights of the person who deploys.
 """
 
 import shutil
@@ -23,7 +23,7 @@ else:
 LOCK: Final = "requirements.lock"
 
 # Tests of the code location; a deeper folder of this name can be part of the code, such as dbt's.
-_LEFT_OUT: Final = "tests"
+_TESTS: Final = "tests"
 
 
 def stage(folder: Path, root: Path, report: Callable[[str], None]) -> None:
@@ -45,16 +45,31 @@ def stage(folder: Path, root: Path, report: Callable[[str], None]) -> None:
     lock = folder / LOCK if _needs_dependencies(folder) else None
     # Resolved: a build backend may resolve it too, and the path is replaced in what it writes.
     code = root.resolve() / CODE.relative_to("/")
-    shutil.copytree(folder, code, symlinks=True)
-    if (code / _LEFT_OUT).is_dir():
-        shutil.rmtree(code / _LEFT_OUT)
+    shutil.copytree(folder, code, symlinks=True, ignore=_ignored(folder))
     with tempfile.TemporaryDirectory(prefix="bulkhead-wheel-") as scratch:
         built = wheel.build(code, "editable", Path(scratch), lock=lock, report=report)
         wheel.install_editable(built, code, root)
+    _remove_caches(code, folder)
     complaints = bytecode.compile_folder(build_environment.ensure(()), root)
     if complaints:
         # Not an error: Dagster loads the code next, and reports what it cannot import.
         report(f"Some files have no bytecode, because they do not compile:\n{complaints}")
+
+
+def _ignored(folder: Path) -> Callable[[str, list[str]], list[str]]:
+    """Return a function that tells `shutil.copytree` what to leave out."""
+
+    def ignored(copied: str, names: list[str]) -> list[str]:
+        return [_TESTS] if Path(copied) == folder and _TESTS in names else []
+
+    return ignored
+
+
+def _remove_caches(code: Path, folder: Path) -> None:
+    """Remove hidden folders that the build made, such as pdm's: they have paths of this machine."""
+    for path in list(code.glob(".*")):
+        if path.is_dir() and not (folder / path.name).exists():
+            shutil.rmtree(path)
 
 
 def _needs_dependencies(folder: Path) -> bool:

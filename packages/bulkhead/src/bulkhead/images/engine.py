@@ -77,18 +77,19 @@ def build_and_push(engine: Name, build: Build) -> None:
     """
     user = credentials.of_environment()
     with tempfile.TemporaryDirectory(prefix="bulkhead-docker-") as folder:
-        environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
         login: Path | None = None
+        environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
+        with_login = environment
         if user is not None:
             credentials.write_docker_config(Path(folder), build.image.host, user)
-            environment["DOCKER_CONFIG"] = folder
+            with_login = {**environment, "DOCKER_CONFIG": folder}
             login = Path(folder) / "config.json"
-        for command in _commands(engine, build, login):
-            process.run(
-                command,
-                f"The image {build.image} could not be built and pushed.",
-                environment=environment,
-            )
+        *builds, push = _commands(engine, build, login)
+        failure = f"The image {build.image} could not be built and pushed."
+        for command in builds:
+            process.run(command, failure, environment=environment)
+        # Only here: the build may pull the base image with another login of this machine.
+        process.run(push, failure, environment=with_login)
 
 
 def _works(engine: Name) -> bool:
@@ -108,7 +109,7 @@ def _works(engine: Name) -> bool:
 
 
 def _commands(engine: Name, build: Build, login: Path | None) -> list[list[str]]:
-    """Return the commands; `login` is a config.json for a program that needs its path."""
+    """Return the commands, the last of which pushes; `login` is a config.json for podman."""
     if engine == "buildctl":
         return [_buildctl(build)]
     plain = ["--progress=plain"] if engine == "docker" else []

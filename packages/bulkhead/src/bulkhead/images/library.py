@@ -19,8 +19,8 @@ _NAME: Final = "bulkhead"
 # What pip and uv add to the metadata of a wheel, and what the build backend wrote.
 _METADATA: Final = ("METADATA", "WHEEL", "entry_points.txt", "licenses")
 
-# In a source folder; hidden folders are caches of tools.
-_UNUSED: Final = frozenset({"tests", "__pycache__"})
+# Not in the wheel. Deeper folders named tests are: the template of a code location has one.
+_TESTS: Final = "tests"
 
 
 def key(source: Path | None) -> str:
@@ -80,9 +80,10 @@ def _files(source: Path | None) -> Iterator[tuple[str, Path]]:
         return
     for path in source.rglob("*"):
         relative = path.relative_to(source)
-        if path.is_file() and not any(
-            part in _UNUSED or part.startswith(".") for part in relative.parts
-        ):
+        folders = relative.parts[:-1]
+        # Hidden folders are caches of tools.
+        is_cache = any(part == "__pycache__" or part.startswith(".") for part in folders)
+        if path.is_file() and not is_cache and folders[:1] != (_TESTS,):
             yield relative.as_posix(), path
 
 

@@ -67,7 +67,7 @@ def clean_environment(python: Path, home: Path) -> dict[str, str]:
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "TZ": "UTC",
-        # Sets of strings have another order in each process otherwise, also in bytecode.
+        # Otherwise sets of strings have another order in each process, and a build may write one.
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         # Archives and metadata with the time of the build: 1980-01-01, the first day of a zip file.

@@ -3,6 +3,7 @@
 import io
 import json
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import installer
 from build import BuildBackendException, BuildException, ProjectBuilder
 from installer.destinations import SchemeDictionaryDestination
 from installer.sources import WheelContentElement, WheelFile, WheelSource
-from pyproject_hooks import HookMissing
+from pyproject_hooks import BuildBackendWarning, HookMissing
 
 from bulkhead.images import build_environment, process
 from bulkhead.images.errors import ImageError
@@ -49,14 +50,20 @@ def build(
     Raises:
         ImageError: The project is not valid, or its build failed.
     """
-    with tempfile.TemporaryDirectory(prefix="bulkhead-home-") as home:
+    with tempfile.TemporaryDirectory(prefix="bulkhead-home-") as home, warnings.catch_warnings():
+        # Such as setuptools' advice on editable installs, which does not fit an image.
+        warnings.simplefilter("ignore", BuildBackendWarning)
         try:
             declared = ProjectBuilder(project).build_system_requires
-            builder = _builder(project, declared, Path(home), lock, report)
-            # Hatchling may require `editables`, and setuptools what setup.py names.
-            requested = builder.get_requires_for_build(kind)
-            if not requested <= declared:
-                builder = _builder(project, declared | requested, Path(home), lock, report)
+            # Hatchling may require `editables`, and setuptools what setup.py names. The packages of
+            # the lock are not needed to find that out.
+            first = _builder(project, declared, None, Path(home), report)
+            requested = first.get_requires_for_build(kind)
+            builder = (
+                first
+                if requested <= declared and lock is None
+                else _builder(project, declared | requested, lock, Path(home), report)
+            )
             return Path(builder.build(kind, folder))
         except (BuildException, BuildBackendException) as error:
             raise _explained(error) from error
@@ -121,8 +128,8 @@ class _Relocated(WheelFile):
 def _builder(
     project: Path,
     requirements: set[str],
-    home: Path,
     lock: Path | None,
+    home: Path,
     report: Callable[[str], None],
 ) -> ProjectBuilder:
     """Return a builder whose backend runs in an environment with the requirements."""

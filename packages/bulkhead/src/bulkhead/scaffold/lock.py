@@ -17,6 +17,12 @@ _COMPILE: Final = (
     *("--no-header", "--no-emit-find-links", "--no-emit-index-url"),
 )
 
+COMPILE_REPOSITORY: Final = (
+    *("pip", "compile", "--quiet", "pyproject.toml", "--group", "image"),
+    *("-o", "requirements.lock"),
+)
+"""The arguments for uv in a repository of its own, as its README has them."""
+
 
 class LockError(Exception):
     """uv could not resolve the packages; `str()` is its error output."""
@@ -40,12 +46,24 @@ def write(uv: str, root: Path, lock: Path, inputs: Sequence[str]) -> None:
     Raises:
         LockError: uv failed; the lock is not changed.
     """
+    _run([uv, *_COMPILE, *inputs, "-o", str(lock)], root)
+
+
+def write_of_repository(uv: str, folder: Path) -> None:
+    """Write the lock of a repository of its own; its pyproject.toml has the options for uv.
+
+    Raises:
+        LockError: uv failed; the lock is not changed.
+    """
+    _run([uv, *COMPILE_REPOSITORY], folder)
+
+
+def _run(command: Sequence[str], folder: Path) -> None:
     # pip's folder of local wheels would add their hashes to the lock.
     environment = {key: value for key, value in os.environ.items() if key != "PIP_FIND_LINKS"}
-    command = [uv, *_COMPILE, *inputs, "-o", str(lock)]
     done = subprocess.run(
         command,
-        cwd=root,
+        cwd=folder,
         env=environment,
         stdout=subprocess.DEVNULL,  # uv prints the lock there, too
         stderr=subprocess.PIPE,
@@ -53,4 +71,4 @@ def write(uv: str, root: Path, lock: Path, inputs: Sequence[str]) -> None:
         check=False,
     )
     if done.returncode != 0:
-        raise LockError(done.stderr.strip() or f"{uv} exited with code {done.returncode}")
+        raise LockError(done.stderr.strip() or f"{command[0]} exited with code {done.returncode}")

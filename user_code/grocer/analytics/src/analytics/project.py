@@ -6,6 +6,7 @@ needed, which takes about five seconds.
 """
 
 import hashlib
+import json
 import os
 import subprocess
 import sysconfig
@@ -22,6 +23,16 @@ DBT = Path(sysconfig.get_path("scripts")) / "dbt"
 
 CREDENTIALS = [f"GROCER_WAREHOUSE_{part}" for part in ("HOST", "USER", "PASSWORD")]
 """Variables that profiles.yml requires, and that an image build does not have."""
+
+
+_FIXED = {
+    "created_at": 0.0,
+    "generated_at": "1970-01-01T00:00:00Z",
+    "invocation_id": "00000000-0000-0000-0000-000000000000",
+    "invocation_started_at": "1970-01-01T00:00:00Z",
+    "run_started_at": "1970-01-01T00:00:00Z",
+}
+"""Fields of a manifest that differ each time, and what they become."""
 
 
 class InvalidProjectError(Exception):
@@ -53,9 +64,9 @@ def manifest(environment: Environment, project: Path = PROJECT) -> Path:
 
 
 def _hash(environment: Environment, project: Path) -> str:
-    """Return the hash of all inputs of a manifest."""
+    """Return the hash of all inputs of a manifest, among them what this module changes in it."""
     database = os.environ.get("GROCER_WAREHOUSE_DATABASE", "warehouse")
-    digest = hashlib.sha256(f"{environment} {database} {version('dbt-core')}".encode())
+    digest = hashlib.sha256(f"{environment} {database} {version('dbt-core')} {_FIXED}".encode())
     for path in sorted(project.rglob("*")):
         relative = path.relative_to(project)
         if path.is_file() and relative.parts[0] not in {"target", "logs"}:
@@ -82,7 +93,21 @@ def _parse(environment: Environment, project: Path, directory: Path) -> Path:
     )
     if done.returncode:
         raise InvalidProjectError(f"dbt cannot parse the project {project}:\n{done.stdout.strip()}")
-    return directory / "manifest.json"
+    made = directory / "manifest.json"
+    made.write_text(json.dumps(_without_times(json.loads(made.read_bytes())), sort_keys=True))
+    return made
+
+
+def _without_times(content: object) -> object:
+    """Return a part of a manifest without times and ids of the call of dbt.
+
+    So the same project gives the same manifest, and the same image.
+    """
+    if isinstance(content, list):
+        return [_without_times(each) for each in content]
+    if not isinstance(content, dict):
+        return content
+    return {key: _FIXED.get(key, _without_times(value)) for key, value in content.items()}
 
 
 if __name__ == "__main__":
