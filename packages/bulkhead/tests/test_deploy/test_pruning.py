@@ -1,5 +1,6 @@
 """Which images stay, with two environments over real registries."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from bulkhead.deploy.helm import Revision
 from bulkhead.deploy.lease import DeployLease
 from bulkhead.deploy.pruning import LocationPlan, Pruning
 from bulkhead.deploy.records import Record
+from bulkhead.deploy.report import TextReport
 from bulkhead.images import labels
 
 
@@ -45,12 +47,7 @@ def images(environment: Environment, count: int) -> list[str]:
 
 
 def pruning(environment: Environment, *others: Environment, keep: int = 2) -> Pruning:
-    return Pruning(
-        environment.means(),
-        [each.means() for each in others],
-        keep=keep,
-        report=environment.lines.append,
-    )
+    return Pruning(environment.means(), [each.means() for each in others], keep=keep)
 
 
 def kept(plan: LocationPlan) -> dict[str, str]:
@@ -179,40 +176,48 @@ def test_a_removal_removes_what_the_plan_says_under_the_lock_of_every_environmen
     images(shop, 4)
     production.registry, production.prefix = shop.registry, shop.prefix
     locked: list[int] = []
-    report = shop.lines.append
 
-    def on_removal(line: str) -> None:
+    def on_line(line: str) -> None:
         stores = (shop.store, production.store)
         locked.append(sum(any("leases" in path for path in each.objects) for each in stores))
-        report(line)
+        shop.lines.append(line)
 
-    prune = Pruning(shop.means(), [production.means()], keep=2, report=on_removal)
     planned = pruning(shop, production).plan("shop")
-    done = prune.remove("shop")
-    assert done == planned
+    means = replace(shop.means(), report=TextReport(["shop"], on_line))
+    assert Pruning(means, [production.means()], keep=2).remove("shop") == planned
     assert shop.registry.tags(shop.repository) == [
         *("lock-l1", "runtime-r2", "runtime-r3", "tree-02", "tree-03")
     ]
     assert locked == [2, 2, 2, 2]
-    assert "shop: removes tree-01" in shop.output
+    assert "… remove    tree-01" in shop.output
     assert not any("leases" in path for path in shop.store.objects)
 
 
 def test_one_place_with_two_names_is_locked_once(shop: Environment) -> None:
     images(shop, 3)
-    again = Pruning(shop.means(), [shop.means()], keep=2, report=shop.lines.append)
-    assert removed(again.remove("shop")) == ["tree-00", "runtime-r0"]
+    assert removed(pruning(shop, shop).remove("shop")) == ["tree-00", "runtime-r0"]
 
 
 def test_a_removal_waits_for_a_deploy(shop: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
     images(shop, 3)
-    monkeypatch.setattr("bulkhead.deploy.pruning._LOCK_SECONDS", 0.1)
+    monkeypatch.setattr("bulkhead.deploy.lock._TIMEOUT_SECONDS", 0.1)
     deploy = DeployLease(
         shop.store.api, shop.namespace, "A Deployer", timeout=1, on_wait=lambda _: None
     )
     with deploy, pytest.raises(StageError, match="not done after 0 s: A Deployer"):
         pruning(shop).remove("shop")
     assert "tree-00" in shop.registry.tags(shop.repository)
+
+
+def test_an_environment_without_the_location_has_no_lock(
+    shop: Environment, production: Environment
+) -> None:
+    images(shop, 3)
+    production.registry, production.prefix = shop.registry, shop.prefix
+    production.store.gone.add(
+        f"/apis/coordination.k8s.io/v1/namespaces/{production.namespace}/leases"
+    )
+    assert removed(pruning(shop, production).remove("shop")) == ["tree-00", "runtime-r0"]
 
 
 def test_a_location_that_was_never_deployed_has_nothing_to_remove(shop: Environment) -> None:

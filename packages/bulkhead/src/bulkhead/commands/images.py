@@ -1,6 +1,7 @@
 """`bulkhead images`."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -67,13 +68,10 @@ def prune(
 
     opened = open_repository(place)
     targets = opened.choose(names)
-    report = TextReport([], click.echo)  # nothing is reported there
-    pruning = Pruning(
-        opened.means(report, by),
-        [each.means(report, by) for each in open_others(place)],
-        keep=keep,
-        report=lambda line: click.echo(line, err=True),
-    )
+    # What is printed is the plan; that it waits, and for what, is beside it.
+    report = TextReport([each.name for each in targets], partial(click.echo, err=True))
+    others = [each.means(report, by) for each in open_others(place)]
+    pruning = Pruning(opened.means(report, by), others, keep=keep)
     results = {each.name: _result(pruning, each.name, delete=delete) for each in targets}
     plans = [each for each in results.values() if each is not None]
     failed = [name for name, each in results.items() if each is None]

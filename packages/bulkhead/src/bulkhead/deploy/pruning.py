@@ -1,25 +1,22 @@
 """Removes images of code locations that no environment needs."""
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import Final
 
 from bulkhead.deploy.build import image_target
-from bulkhead.deploy.errors import StageError
+from bulkhead.deploy.errors import NotRegisteredError, StageError
 from bulkhead.deploy.helm import HelmError
 from bulkhead.deploy.image_use import used_images
-from bulkhead.deploy.lease import DeployLease, LeaseError
-from bulkhead.deploy.means import Means
+from bulkhead.deploy.lock import locked
+from bulkhead.deploy.means import LocationReport, Means
+from bulkhead.deploy.sources import CodeFolder
 from bulkhead.images import prune
 from bulkhead.images.prune import Part, Plan, TreeImage
 from bulkhead.kube.api import KubernetesApiError
 from bulkhead.registry.client import Registry
 from bulkhead.registry.errors import RegistryError
-
-_LOCK_SECONDS: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +60,17 @@ class LocationPlan:
 class Pruning:
     """Plans and removes for one environment, with regard to those that share its repositories."""
 
-    def __init__(
-        self, means: Means, others: Sequence[Means], *, keep: int, report: Callable[[str], None]
-    ) -> None:
+    def __init__(self, means: Means, others: Sequence[Means], *, keep: int) -> None:
         """Prepare; nothing is requested yet.
 
         Args:
             means: The environment whose registry is pruned.
             others: The other environments of the repository.
             keep: How many of the newest images of a code location stay.
-            report: Called with a line for what is waited for, and before each removal.
         """
         self._means = means
         self._others = others
         self._keep = keep
-        self._report = report
 
     def plan(self, location: str) -> LocationPlan:
         """Return what can be removed of a code location; nothing is changed.
@@ -93,22 +86,19 @@ class Pruning:
         Raises:
             StageError: The registry or an environment cannot be read, or rejects the removal.
         """
-        try:
-            with ExitStack() as stack:
-                for means in self._sharing(location):
-                    stack.enter_context(self._lease(means, location))
-                plan, used = self._read(location)
+        with ExitStack() as stack:
+            for means in self._sharing(location):
+                # No deploy runs where the code location is not registered.
+                with suppress(NotRegisteredError):
+                    stack.enter_context(locked(means, *_reported(means, location)))
+            plan, used = self._read(location)
+            report, _ = _reported(self._means, location)
+            try:
                 prune.remove(
-                    self._registry(location),
-                    plan,
-                    lambda tag: self._report(f"{location}: removes {tag}"),
+                    self._registry(location), plan, lambda tag: report.progress("remove", tag)
                 )
-        except LeaseError as error:
-            raise StageError("lock", str(error)) from error
-        except KubernetesApiError as error:
-            raise StageError("lock", f"Deploys cannot be locked out: {error}") from error
-        except RegistryError as error:
-            raise StageError("registry", str(error)) from error
+            except RegistryError as error:
+                raise StageError("registry", str(error)) from error
         return self._explained(location, plan, used)
 
     def _read(self, location: str) -> tuple[Plan, Mapping[str, Sequence[str]]]:
@@ -158,16 +148,9 @@ class Pruning:
 
     def _registry(self, location: str) -> Registry:
         target = image_target(self._means.settings)
-        return target.open(target.push_reference(location).host, report=self._report)
-
-    def _lease(self, means: Means, location: str) -> DeployLease:
-        return DeployLease(
-            means.api,
-            means.settings.namespace.format(location=location),
-            f"{means.by}, removes images, since {time.strftime('%H:%M:%S')}",
-            timeout=_LOCK_SECONDS,
-            on_wait=lambda other: self._report(f"{location}: waits for the deploy of {other}"),
-        )
+        report, _ = _reported(self._means, location)
+        host = target.push_reference(location).host
+        return target.open(host, report=lambda text: report.progress("registry", text))
 
     def _explained(
         self, location: str, plan: Plan, used: Mapping[str, Sequence[str]]
@@ -196,6 +179,12 @@ def _row(image: TreeImage | Part, kept: str | None) -> Row:
 
 def _reason(used: Collection[str], newest: str | None) -> str:
     return ", ".join([*used, *([newest] if newest else [])]) or "has another tag"
+
+
+def _reported(means: Means, location: str) -> tuple[LocationReport, CodeFolder]:
+    """Return a code location in an environment, and where to report about it."""
+    target = CodeFolder(location, "", means.settings.namespace.format(location=location))
+    return LocationReport(means.report, target), target
 
 
 def _name(means: Means) -> str:
