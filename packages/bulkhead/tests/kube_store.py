@@ -17,12 +17,14 @@ COLLECTIONS = frozenset({"configmaps", "deployments", "events", "jobs", "leases"
 class KubeStore:
     """Objects by path. A PUT of an old version is a conflict, as is a POST of a known name.
 
-    A path in `refused` is answered with 403. Selectors of lists are ignored.
+    A path in `refused` is answered with 403, one in `gone` with 404, as in a namespace that is not
+    there. Selectors of lists are ignored.
     """
 
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, Any]] = {}
         self.refused: set[str] = set()
+        self.gone: set[str] = set()
         self.requests: list[str] = []
         self._versions = itertools.count(1)
         self._lock = threading.Lock()
@@ -49,8 +51,8 @@ class KubeStore:
 
     def answer(self, verb: str, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         self.requests.append(f"{verb} {path}")
-        if path in self.refused:
-            return _status(HTTPStatus.FORBIDDEN)
+        if path in self.refused | self.gone:
+            return _status(HTTPStatus.FORBIDDEN if path in self.refused else HTTPStatus.NOT_FOUND)
         if path.rpartition("/")[2] in COLLECTIONS:
             return self._create(path, body) if verb == "POST" else self._list(path)
         found = self.objects.get(path)

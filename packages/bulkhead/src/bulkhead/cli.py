@@ -11,11 +11,13 @@ from bulkhead.commands.deploy import deploy
 from bulkhead.commands.deploy_hook import deploy_hook
 from bulkhead.commands.doctor import doctor
 from bulkhead.commands.history import history
+from bulkhead.commands.images import images
 from bulkhead.commands.locations import locations
 from bulkhead.commands.migrate import migrate
 from bulkhead.commands.new import new
 from bulkhead.commands.promote import promote
 from bulkhead.commands.reconcile import reconcile
+from bulkhead.commands.rerun import rerun
 from bulkhead.commands.rollback import rollback
 from bulkhead.commands.workspace_sync import workspace_sync
 
@@ -32,6 +34,8 @@ main.add_command(changed)
 main.add_command(promote)
 main.add_command(history)
 main.add_command(rollback)
+main.add_command(images)
+main.add_command(rerun)
 main.add_command(locations)
 main.add_command(doctor)
 main.add_command(advise)

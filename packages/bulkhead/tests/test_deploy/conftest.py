@@ -13,6 +13,8 @@ from packages.bulkhead.tests.test_deploy.environment import Environment
 
 from bulkhead.code_location.summary import Summary
 from bulkhead.deploy.load_check import check
+from bulkhead.deploy.load_check.errors import LoadCheckError
+from bulkhead.deploy.load_check.progress import Stage
 from bulkhead.registry.client import Registry
 
 
@@ -39,6 +41,18 @@ def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(check, "run", run)
     return checked
+
+
+@pytest.fixture
+def fails(monkeypatch: pytest.MonkeyPatch) -> str:
+    """Why no load check succeeds."""
+    reason = "ModuleNotFoundError: No module named 'shop'"
+
+    def run(*_arguments: object, **_others: object) -> Summary:
+        raise LoadCheckError("LoadError", Stage.LOADING, reason, is_of_the_code=True)
+
+    monkeypatch.setattr(check, "run", run)
+    return reason
 
 
 def environment(

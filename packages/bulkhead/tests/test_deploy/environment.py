@@ -19,6 +19,7 @@ from bulkhead.deploy.repository import Repository
 from bulkhead.deploy.settings import Settings
 from bulkhead.deploy.sources import CodeFolder
 from bulkhead.images import labels
+from bulkhead.kube.api import KubernetesApi
 from bulkhead.registry.client import Registry
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -139,10 +140,12 @@ class Environment:
             }
         )
 
-    def means(self, commit: str | None = None, **settings: Any) -> Means:
+    def means(
+        self, commit: str | None = None, api: KubernetesApi | None = None, **settings: Any
+    ) -> Means:
         repository = Repository(self.clone.folder)
         return Means(
-            api=self.store.api,
+            api=api or self.store.api,
             helm=self.helm,
             repository=repository,
             settings=self.settings(**settings),
@@ -176,6 +179,21 @@ class Environment:
     def live_image(self) -> str | None:
         server = live.code_server(self.store.api, self.namespace, "shop")
         return server.image if server else None
+
+    def render(self, means: Means, target: CodeFolder) -> Any:
+        """Return the Deployment that the values files of a folder give, without any others."""
+        folder = self.clone.folder
+        release = Release(
+            name=target.name,
+            namespace=target.namespace,
+            chart=str(folder / means.settings.chart),
+            chart_version=None,
+            values=[folder / target.folder / each for each in means.settings.values],
+            further_values={},
+        )
+        rendered = self.helm.render(release)
+        [deployment] = [each for each in rendered if each["kind"] == "Deployment"]
+        return deployment
 
     def variables(self) -> dict[str, str]:
         """Return the team's variables in the newest release."""

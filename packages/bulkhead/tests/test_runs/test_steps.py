@@ -1,5 +1,6 @@
 """Runs whose every step is a pod, from launch to end, with the processes that pods would run."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -164,3 +165,19 @@ def test_a_run_whose_own_pod_dies_says_why(platform: Any, tmp_path: Path) -> Non
         f"The run's own pod {name}-abcde ran out of memory (OOM-killed): its limit is "
         "512Mi, set by the platform admin in runLauncher.resources."
     )
+
+
+def test_steps_have_the_image_that_the_runs_tag_names(platform: Any) -> None:
+    """As the pod of the run: with the image of today's code server they would run other code."""
+    old = "registry/blue@sha256:2"
+    tag = json.dumps({"container_config": {"image": old}})
+    run = platform.launch("own_instance", {}, tags={"dagster-k8s/config": tag})
+    assert platform.wait_for_end(run) == dg.DagsterRunStatus.SUCCESS, platform.cluster.logs()
+    jobs = [*platform.cluster.jobs_of("run_worker"), *platform.cluster.jobs_of("step_worker")]
+    assert len(jobs) == 2
+    assert {image(job) for job in jobs} == {old}
+    assert platform.instance.get_run_by_id(run.run_id).tags["dagster/image"] == old
+
+
+def image(job: Any) -> str:
+    return job["spec"]["template"]["spec"]["containers"][0]["image"]

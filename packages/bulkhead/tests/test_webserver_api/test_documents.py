@@ -24,6 +24,7 @@ def test_the_documents_of_all_modules_are_found() -> None:
     assert {name.rpartition(".")[2] for name in DOCUMENTS} == {
         *("DAEMONS", "STATUSES", "LAUNCH", "LOCATIONS", "RELOAD", "RELOAD_LOCATION"),
         *("LOAD_STATUSES", "ASSETS", "RUNNING", "newest", "events"),
+        *("RUN", "JOB_TAGS", "REEXECUTE"),
     }
 
 

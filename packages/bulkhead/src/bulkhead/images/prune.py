@@ -7,6 +7,7 @@ from typing import Final
 from bulkhead.images.keys import LOCK_TAG, RUNTIME_TAG, TREE_TAG
 from bulkhead.images.labels import Labels
 from bulkhead.registry.client import Registry
+from bulkhead.registry.manifests import Descriptor
 
 KEPT: Final = 10
 """How many images of a code location stay: enough to roll back by."""
@@ -19,6 +20,7 @@ class TreeImage:
     tag: str
     digest: str
     labels: Labels
+    layers: tuple[Descriptor, ...]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Part:
 
     tag: str
     digest: str
+    layers: tuple[Descriptor, ...]
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,14 @@ class Plan:
     """The newest first."""
     removed_parts: tuple[Part, ...]
     """Parts that no kept image was made from. Their layers stay in images that have them."""
+
+    @property
+    def freed_bytes(self) -> int:
+        """How much space the removal frees at most: an image with another tag may share layers."""
+        kept = {layer.digest for image in self.kept for layer in image.layers}
+        removed = (*self.removed, *self.removed_parts)
+        sizes = {layer.digest: layer.size for image in removed for layer in image.layers}
+        return sum(size for digest, size in sizes.items() if digest not in kept)
 
 
 def plan(registry: Registry, repository: str, *, used: Collection[str], keep: int = KEPT) -> Plan:
@@ -70,7 +81,7 @@ def plan(registry: Registry, repository: str, *, used: Collection[str], keep: in
         kept=tuple(kept),
         removed=tuple(image for image in images if image.digest not in needed),
         removed_parts=tuple(
-            Part(tag, digest)
+            Part(tag, digest, _layers(registry, repository, digest))
             for tag, digest in _digests(registry, repository, parts).items()
             if digest not in needed
         ),
@@ -102,10 +113,17 @@ def _digests(registry: Registry, repository: str, tags: Collection[str]) -> dict
     return {tag: digest for tag, digest in found.items() if digest is not None}
 
 
+def _layers(registry: Registry, repository: str, digest: str) -> tuple[Descriptor, ...]:
+    image = registry.image(repository, digest)
+    return image.layers if image else ()
+
+
 def _tree_images(registry: Registry, repository: str, tags: Collection[str]) -> list[TreeImage]:
     """Return the images of tags, the newest first."""
     found = [(tag, registry.image(repository, tag)) for tag in tags]
     images = [
-        TreeImage(tag, image.digest, Labels.of(image)) for tag, image in found if image is not None
+        TreeImage(tag, image.digest, Labels.of(image), image.layers)
+        for tag, image in found
+        if image is not None
     ]
     return sorted(images, key=lambda image: (-image.labels.created, image.tag))

@@ -78,7 +78,8 @@ def step_job(  # noqa: PLR0917 - called once
     Args:
         context: the step and its run.
         settings: what `container_context` returned.
-        image: the executor's own; None: that of the code location.
+        image: the executor's own; None: that of the run's tag `dagster-k8s/config`, else that of
+            the code location.
         job_name: its name.
         platform_retries: how many of the earlier attempts the executor decided to retry.
         owner: the owner of the Job, which takes it along when it is deleted.
@@ -103,7 +104,10 @@ def step_job(  # noqa: PLR0917 - called once
     config = config._replace(instance_config_map=None)
     args = context.execute_step_args
     if not config.job_image:
-        config = config.with_image(args.job_origin.repository_origin.container_image)
+        # The run's own tag may name another image than the code server's: then the run pod has it,
+        # and a step of other code than its run would be wrong.
+        of_run = get_user_defined_k8s_config(run.tags).container_config.get("image")
+        config = config.with_image(of_run or args.job_origin.repository_origin.container_image)
     if not config.job_image and "image" not in settings.run_k8s_config.container_config:
         raise ImageError(
             "it has no image. Neither its code location (DAGSTER_CURRENT_IMAGE) nor the executor "

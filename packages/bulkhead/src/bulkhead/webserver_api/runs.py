@@ -1,6 +1,7 @@
 """Launches runs; reads their statuses and events. Only the web server knows the database."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from bulkhead.webserver_api.client import GraphQLClient
@@ -28,9 +29,52 @@ LAUNCH: Final = """mutation Launch($params: ExecutionParams!) {
   }
 }"""
 
+REEXECUTE: Final = """mutation Reexecute($params: ReexecutionParams!) {
+  launch: launchRunReexecution(reexecutionParams: $params) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on RunConfigValidationInvalid { errors { message } }
+    ... on Error { message }
+  }
+}"""
+
+RUN: Final = """query Run($id: ID!) {
+  run: runOrError(runId: $id) {
+    __typename
+    ... on Run {
+      jobName
+      status
+      tags { key value }
+      repositoryOrigin { repositoryLocationName repositoryName }
+    }
+    ... on Error { message }
+  }
+}"""
+
+JOB_TAGS: Final = """query JobTags($job: PipelineSelector!) {
+  job: pipelineOrError(params: $job) {
+    __typename
+    ... on Pipeline { tags { key value } }
+    ... on Error { message }
+  }
+}"""
+
 _BATCH: Final = 200
 _RUNS_PER_PAGE: Final = 100
 _EVENTS_PER_PAGE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run, and the job that it is of."""
+
+    run_id: str
+    location: str
+    repository: str
+    job: str
+    status: str
+    tags: Mapping[str, str]
+    """Also those that the platform sets, but not Dagster's hidden ones."""
 
 
 def statuses(client: GraphQLClient, run_ids: Collection[str]) -> dict[str, str]:
@@ -50,6 +94,47 @@ def statuses(client: GraphQLClient, run_ids: Collection[str]) -> dict[str, str]:
         except (LookupError, TypeError) as error:
             raise client.unexpected(results) from error
     return found
+
+
+def run(client: GraphQLClient, run_id: str) -> Run:
+    """Return a run.
+
+    Raises:
+        ReportedError: `type_name` is `RunNotFoundError` where the run is not in the database.
+        WebServerError: No answer.
+    """
+    found = client.member(client.execute(RUN, {"id": run_id}), "run", "Run")
+    try:
+        origin = found["repositoryOrigin"]
+        return Run(
+            run_id=run_id,
+            location=str(origin["repositoryLocationName"]),
+            repository=str(origin["repositoryName"]),
+            job=str(found["jobName"]),
+            status=str(found["status"]),
+            tags=_tags(found),
+        )
+    except (LookupError, TypeError) as error:
+        raise client.unexpected(found) from error
+
+
+def job_tags(client: GraphQLClient, of: Run) -> dict[str, str]:
+    """Return the tags of the job of a run, as the code that is live now defines it.
+
+    Raises:
+        ReportedError: The job is not there any more, or its code location has a load error.
+        WebServerError: No answer.
+    """
+    selector = {
+        "repositoryLocationName": of.location,
+        "repositoryName": of.repository,
+        "pipelineName": of.job,
+    }
+    found = client.member(client.execute(JOB_TAGS, {"job": selector}), "job", "Pipeline")
+    try:
+        return _tags(found)
+    except (LookupError, TypeError) as error:
+        raise client.unexpected(found) from error
 
 
 def newest(
@@ -177,6 +262,40 @@ def launch(
     }
     data = client.execute(LAUNCH, {"params": params})
     return _launched(client, data, f"job {job} of code location {location}")
+
+
+def reexecute(
+    client: GraphQLClient,
+    of: Run,
+    *,
+    from_failure: bool = False,
+    tags: Mapping[str, str] | None = None,
+) -> str:
+    """Launch the job of a run again, with the run's configuration; return the id of the new run.
+
+    Args:
+        client: The web server.
+        of: The run. It is the parent of the new one, which gets its tags.
+        from_failure: Only the steps that failed, and those after them.
+        tags: More tags; they take precedence.
+
+    Raises:
+        ReportedError: The job is unknown, or its configuration is not valid any more, or no step
+            failed.
+        WebServerError: No answer.
+    """
+    params = {
+        "parentRunId": of.run_id,
+        "strategy": "FROM_FAILURE" if from_failure else "ALL_STEPS",
+        "extraTags": [{"key": key, "value": value} for key, value in (tags or {}).items()],
+        "useParentRunTags": True,
+    }
+    data = client.execute(REEXECUTE, {"params": params})
+    return _launched(client, data, f"run {of.run_id} of job {of.job}")
+
+
+def _tags(found: Mapping[str, Any]) -> dict[str, str]:
+    return {str(each["key"]): str(each["value"]) for each in found["tags"]}
 
 
 def _launched(client: GraphQLClient, data: dict[str, Any], what: str) -> str:
