@@ -10,7 +10,7 @@ importing it imports the team's code, and the platform's processes import parts 
 | `checks` | rejects steps that request invalid resources, while the code is loaded |
 | `object_store` | the default IO manager |
 | `compute_logs` | stores the output of steps in the object store |
-| `report`, `first_process`, `report_lines` | the command of a load check's pod, and what it prints |
+| `report`, `first_process`, `report_lines` | the command of a load check's pod; what it prints |
 | `loading`, `summarizing` | load all definitions as the code server does, and summarize them |
 | `summary`, `partitions_table`, `step_requests` | the summary, and parts of it |
 """
