@@ -219,8 +219,18 @@ sys.exit(4)
     assert (code, out) == (4, "")
 
 
-def test_processes_that_still_run_do_not_keep_it() -> None:
-    process = start(f"{LEFT_BEHIND}\nprint(leave('sleep', '600'), flush=True)\nsys.exit(4)")
+FORKED = """
+def leave_forked():
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+    return child
+"""
+
+
+@pytest.mark.parametrize("leave", ["leave('sleep', '600')", "leave_forked()"])
+def test_processes_that_still_run_do_not_keep_it(leave: str) -> None:
+    process = start(f"{LEFT_BEHIND}{FORKED}\nprint({leave}, flush=True)\nos._exit(4)")
     assert process.stdout
     left_behind = int(process.stdout.readline())
     assert process.wait(SECONDS) == 4

@@ -215,6 +215,19 @@ def test_what_the_code_prints_is_in_the_log_in_its_order(tmp_path: Path) -> None
     assert reported.printed.split() == ["one", "two", "three"]
 
 
+def test_stdout_and_stderr_are_one_stream_so_that_their_order_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "project.py").write_text(f"import os\nos.write(2, b'oops')\n{DEFINED}")
+    done = subprocess.run(
+        [sys.executable, *COMMAND],
+        cwd=tmp_path,
+        env=environment({names.DEFINITIONS_MODULE_ENV: "project"}),
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.startswith(b"oops\n")
+    assert done.stderr == b""
+
+
 def test_a_large_summary_has_several_lines_and_each_is_written_at_once(tmp_path: Path) -> None:
     source = """
 import hashlib
