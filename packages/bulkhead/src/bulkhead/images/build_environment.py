@@ -101,7 +101,7 @@ def _uv(arguments: list[str], failure: str) -> None:
             "uv is not installed. Install the extra of bulkhead that deploys: "
             "`pip install 'bulkhead[deploy]'`."
         ) from error
-    # uv also reads [tool.uv] of a pyproject.toml in its folder, which is not about this environment.
+    # uv also reads [tool.uv] of a pyproject.toml in the current folder.
     process.run([program, "--quiet", "--no-progress", *arguments], failure, folder=_cache())
 
 
