@@ -5,6 +5,7 @@ These tests depend on their order: each continues with the data that the one bef
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from functools import partial
@@ -211,7 +212,11 @@ def test_a_bad_day_is_reported_where_it_happens_and_nowhere_else(dagster: Dagste
     output = demo("bad-day", timeout=500)
     assert "What began before is still under way" in output
     assert "row 8: user_id 999999 is unknown" in output
-    assert "Step order_forecast_model grew from 640Mi" in output
+    # On a busy node, the step may run out of its 640Mi before it has grown. Then it is retried with
+    # more, and the demo shows that. test_growth.py has the promises about growth.
+    assert re.search(
+        r"Step order_forecast_model (grew from 640Mi|ran out of memory .*its limit is 640Mi)", output
+    )
     assert dagster.checks("offline_orders")["every_row_is_readable"].status == "FAILED"
 
 
