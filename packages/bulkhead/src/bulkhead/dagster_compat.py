@@ -166,6 +166,9 @@ if TYPE_CHECKING:
         capture_interrupts as capture_interrupts,
         setup_interrupt_handlers as setup_interrupt_handlers,
     )
+    from dagster._utils.log import (
+        configure_loggers as configure_loggers,
+    )
     from dagster.components.definitions import (
         LazyDefinitions as LazyDefinitions,
     )
@@ -316,6 +319,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         "capture_interrupts",
         "setup_interrupt_handlers",
     ),
+    "dagster._utils.log": ("configure_loggers",),
     "dagster.components.definitions": ("LazyDefinitions",),
     "dagster_k8s.client": ("DagsterKubernetesClient",),
     "dagster_k8s.container_context": ("K8sContainerContext",),

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,8 @@ import yaml
 from packages.bulkhead.tests.clone import Clone
 
 from bulkhead.cli import main
+from bulkhead.deploy.markdown_report import MarkdownReport
+from bulkhead.deploy.report import TextReport
 
 FILE = Path(__file__).parents[4] / ".github/workflows/deploy.yaml"
 WORKFLOW: dict[str, Any] = yaml.safe_load(FILE.read_text())
@@ -99,7 +100,7 @@ def test_the_call_of_deploy_is_valid(
     stub = tmp_path / "bulkhead"
     stub.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/called\n')
     stub.chmod(0o755)
-    [script] = [each for each in scripts(job) if "bulkhead deploy" in each]
+    [script] = [each for each in scripts(job) if each.startswith("bulkhead deploy")]
     given = re.sub(r"\$\{\{.*?\}\}", " ".join(names), script)
     report = tmp_path / "report.md"
     run(
@@ -124,10 +125,35 @@ def test_a_pull_request_is_checked_and_only_something_else_is_deployed() -> None
     assert JOBS["check"]["if"].startswith(
         "github.event.pull_request.head.repo.full_name == github.repository"
     )
-    comment = shlex.split(scripts("check")[-1])
-    assert comment[:3] == ["gh", "pr", "comment"]
     assert "--check-only" in scripts("check")[0]
     assert "--check-only" not in "".join(scripts("deploy"))
+
+
+@pytest.mark.parametrize("earlier", [[], ["11"], ["11", "12"]])
+def test_a_pull_request_has_one_comment_which_is_the_newest(
+    tmp_path: Path, earlier: list[str]
+) -> None:
+    stub = tmp_path / "gh"
+    found = "".join(f"{each}\\n" for each in earlier)
+    stub.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/called\n'
+        f'case "$*" in *--paginate*) printf "{found}";; esac\n'
+    )
+    stub.chmod(0o755)
+    run(scripts("check")[-1], tmp_path, tmp_path, NUMBER="7")
+    first, *deleted, last = (tmp_path / "called").read_text().splitlines()
+    assert first.startswith("api repos/{owner}/{repo}/issues/7/comments --paginate --jq")
+    assert deleted == [
+        f"api --method DELETE repos/{{owner}}/{{repo}}/issues/comments/{each}" for each in earlier
+    ]
+    assert last == "pr comment 7 --body-file /tmp/report.md"
+
+
+def test_the_comments_that_are_replaced_are_those_of_the_report() -> None:
+    texts: list[str] = []
+    MarkdownReport(TextReport(["shop"], lambda _: None), texts.append).end("checked", outcomes=[])
+    [start] = re.findall(r'startswith\("([^"]*)"\)', scripts("check")[-1])
+    assert texts[0].startswith(start)
 
 
 def test_a_code_location_is_deployed_once_at_a_time_and_the_environment_may_need_an_approval() -> (

@@ -1,8 +1,9 @@
 """An API server for pods and events that fails in every way in which a real one can.
 
-It speaks list and watch over HTTP, so that our client is tried too. What happens to its objects
-goes to all watches, unless a test wants otherwise: answers can be replaced, connections be cut, the
-whole server be away, versions be forgotten, and every byte of a watch be written by hand.
+It speaks list, watch, get, create and delete over HTTP, so that our client is tried too. What
+happens to its objects goes to all watches, unless a test wants otherwise: answers can be replaced,
+connections be cut, the whole server be away, versions be forgotten, and every byte of a watch be
+written by hand.
 """
 
 import json
@@ -12,6 +13,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -21,6 +23,7 @@ Object = dict[str, Any]
 
 PODS, EVENTS = "pods", "events"
 LIST, WATCH = "list", "watch"
+GET, CREATE, DELETE, LOG = "get", "create", "delete", "log"
 
 
 class Request(NamedTuple):
@@ -29,6 +32,8 @@ class Request(NamedTuple):
     kind: str
     verb: str
     query: dict[str, str]
+    name: str = ""
+    body: Any = None
 
     @property
     def version(self) -> str | None:
@@ -213,7 +218,27 @@ class FakeApi:
                     metadata["continue"] = str(end)
                 page = {"kind": "List", "metadata": metadata, "items": items[start:end]}
                 return Answer(HTTPStatus.OK, json.dumps(page).encode())
-            return self._watch(request)
+            if request.verb == WATCH:
+                return self._watch(request)
+            return self.respond_for_one(request)
+
+    def respond_for_one(self, request: Request) -> Answer:
+        """Answer a request for one object."""
+        with self._lock:
+            names = {each["metadata"]["name"]: each for each in self.objects(request.kind)}
+            found = names.get(request.name)
+            if request.verb == CREATE:
+                if found:
+                    return refusal(HTTPStatus.CONFLICT, "it already exists", "AlreadyExists")
+                uid = f"uid-{self._version}"
+                created = {"creationTimestamp": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%SZ}"}
+                metadata = {**request.body["metadata"], "uid": uid, **created}
+                return _of_object(self.put(request.kind, {**request.body, "metadata": metadata}))
+            if found is None:
+                return refusal(HTTPStatus.NOT_FOUND, f'{request.kind} "{request.name}" not found')
+            if request.verb == DELETE:
+                self.remove(request.kind, found["metadata"]["uid"])
+            return _of_object(found)
 
     def _watch(self, request: Request) -> Answer | _Watch:
         since = int(request.version or 0)
@@ -257,6 +282,16 @@ class FakeApi:
                 watch.put(told.line)
 
 
+def refusal(status: HTTPStatus, message: str, reason: str = "") -> Answer:
+    """An answer with a Status object."""
+    body = {"kind": "Status", "status": "Failure", "message": message, "reason": reason}
+    return Answer(status, json.dumps(body).encode())
+
+
+def _of_object(value: Object) -> Answer:
+    return Answer(HTTPStatus.OK, json.dumps(value).encode())
+
+
 def line(change: str, value: Object) -> bytes:
     """One line of a watch, as UTF-8 like the real one's."""
     return json.dumps({"type": change, "object": value}, ensure_ascii=False).encode() + b"\n"
@@ -280,6 +315,7 @@ def _matches(value: Object, request: Request) -> bool:
     labels = value["metadata"].get("labels", {})
     fields = {
         "involvedObject.kind": value.get("involvedObject", {}).get("kind"),
+        "involvedObject.name": value.get("involvedObject", {}).get("name"),
         "reason": value.get("reason"),
     }
     return all(
@@ -293,53 +329,74 @@ def _terms(selector: str | None) -> Iterable[tuple[str, str, str]]:
     return [term.partition("=") for term in selector.split(",")] if selector else []
 
 
-def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
+class _Handler(BaseHTTPRequestHandler):
+    api: FakeApi
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
-        def setup(self) -> None:
-            super().setup()
-            api._connections.add(self.connection)
+    def setup(self) -> None:
+        super().setup()
+        self.api._connections.add(self.connection)
 
-        def finish(self) -> None:
-            api._connections.discard(self.connection)
-            with suppress(OSError):
-                super().finish()
+    def finish(self) -> None:
+        self.api._connections.discard(self.connection)
+        with suppress(OSError):
+            super().finish()
 
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-            verb = WATCH if query.get("watch") == "true" else LIST
-            response = api.respond(Request(parts.path.rpartition("/")[2], verb, query))
-            with suppress(OSError):  # the client has gone, or was cut off
-                if isinstance(response, _Watch):
-                    self._stream(response)
-                else:
-                    self._answer(response)
+    def do_GET(self) -> None:
+        query = {key: each[0] for key, each in parse_qs(urlsplit(self.path).query).items()}
+        kind, name, subresource = self._resource()
+        verb = WATCH if query.get("watch") == "true" else (GET if name else LIST)
+        self._respond(Request(kind, subresource or verb, query, name))
 
-        def _answer(self, answer: Answer) -> None:
-            self.send_response(answer.status)
+    def do_POST(self) -> None:
+        body = self._body()
+        self._respond(Request(self._resource()[0], CREATE, {}, body["metadata"]["name"], body))
+
+    def do_DELETE(self) -> None:
+        kind, name, _ = self._resource()
+        self._respond(Request(kind, DELETE, {}, name, self._body()))
+
+    def _resource(self) -> list[str]:
+        """Kind, name and subresource, empty where there is none."""
+        path = urlsplit(self.path).path.partition("/namespaces/")[2]
+        return [*path.split("/")[1:], "", ""][:3]
+
+    def _body(self) -> Any:
+        return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def _respond(self, request: Request) -> None:
+        response = self.api.respond(request)
+        with suppress(OSError):  # the client has gone, or was cut off
+            if isinstance(response, _Watch):
+                self._stream(response)
+            else:
+                self._answer(response)
+
+    def _answer(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def _stream(self, watch: _Watch) -> None:
+        try:
+            self.send_response(HTTPStatus.OK)
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer.body)))
+            self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            self.wfile.write(answer.body)
+            for chunk in watch.chunks():
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+            if watch.is_cut:
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+        finally:
+            self.api.close(watch)
 
-        def _stream(self, watch: _Watch) -> None:
-            try:
-                self.send_response(HTTPStatus.OK)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Transfer-Encoding", "chunked")
-                self.end_headers()
-                for chunk in watch.chunks():
-                    self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
-                if watch.is_cut:
-                    self.close_connection = True
-                    self.connection.shutdown(socket.SHUT_RDWR)
-            finally:
-                api.close(watch)
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Stay silent; `requests` has them."""
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Stay silent; `requests` has them."""
 
-    return Handler
+def _handler(api: FakeApi) -> type[BaseHTTPRequestHandler]:
+    return type("Handler", (_Handler,), {"api": api})

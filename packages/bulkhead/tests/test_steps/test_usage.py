@@ -9,7 +9,7 @@ import pytest
 from packages.bulkhead.tests.waiting import wait_until
 
 from bulkhead.kube.quantities import MIB
-from bulkhead.steps.usage import Usage, UsageMeter
+from bulkhead.steps.usage import Usage, UsageMeter, oom_kills
 
 V2: Mapping[str, str] = {
     "memory.current": f"{200 * MIB}\n",
@@ -221,6 +221,12 @@ def test_figures_that_are_missing_or_garbled_leave_the_others(
     assert UsageMeter(root).stop() == Usage(
         peak_memory=200 * MIB, memory_limit=None, cpu_seconds=None, oom_kills=0
     )
+
+
+@BOTH
+def test_oom_kills_are_counted_without_a_meter(files: Mapping[str, str], tmp_path: Path) -> None:
+    assert oom_kills(tmp_path) == 0
+    assert oom_kills(cgroup(tmp_path, files)) == 1
 
 
 def test_version_2_is_preferred_where_a_machine_has_both(tmp_path: Path) -> None:

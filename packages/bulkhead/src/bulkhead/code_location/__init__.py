@@ -1,4 +1,4 @@
-"""What the processes of a code location load: code server, run pods and step pods.
+"""What the pods of a code location load: code server, runs, steps and load checks.
 
 The entry point is the module `bulkhead.location`. It is outside of this package, because
 importing it imports the team's code, and the platform's processes import parts of this package.
@@ -10,4 +10,7 @@ importing it imports the team's code, and the platform's processes import parts 
 | `checks` | rejects steps that request invalid resources, while the code is loaded |
 | `object_store` | the default IO manager |
 | `compute_logs` | stores the output of steps in the object store |
+| `report`, `first_process`, `report_lines` | the command of a load check's pod; what it prints |
+| `loading`, `summarizing` | load all definitions as the code server does, and summarize them |
+| `summary`, `partitions_table`, `step_requests` | the summary, and parts of it |
 """

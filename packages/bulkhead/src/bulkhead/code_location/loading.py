@@ -12,6 +12,7 @@ from bulkhead.dagster_compat import (
     LoadableTargetOrigin,
     LoadedRepositories,
     RepositorySnap,
+    configure_loggers,
     get_instance_for_cli,
     serialize_value,
 )
@@ -29,14 +30,16 @@ class Repository(NamedTuple):
 def load_repositories() -> list[Repository]:
     """Return the repositories that `dagster api grpc --module-name bulkhead.location` finds.
 
-    It does what the code server does from its start to its first answer to the web server: it opens
-    the instance if it can, which also reads a file `.env`; it loads all definitions; and it
-    describes each repository. So an error in any of these is one here.
+    It does what the code server does from its start to its first answer to the web server: it
+    configures the loggers; it opens the instance if it can, which also reads a file `.env`; it
+    loads all definitions; and it describes each repository. So an error in any of these is one
+    here.
 
     Raises:
         Exception: any error of the team's own code, most often as the cause of Dagster's
             `DagsterUserCodeLoadError`.
     """
+    configure_loggers()
     with ExitStack() as instance:
         with suppress(DagsterError):
             instance.enter_context(get_instance_for_cli())

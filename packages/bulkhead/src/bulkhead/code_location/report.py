@@ -6,14 +6,11 @@ It is the command of the load check's pod, in the image of the team. It prints t
 lines (`bulkhead.code_location.report_lines`): the summary, with exit code 0; or the error, with the
 traceback and exit code 1.
 
-SIGTERM prints where the code is at this moment. So a pod that loads for too long shows what it
-waits for. The signal alone does not end the first process of a pod; the end of its grace period
-does.
+On SIGTERM it prints where the code is at this moment, and ends. So a pod that loads for too long
+shows what it waits for.
 """
 
-import faulthandler
 import os
-import signal
 import sys
 import sysconfig
 import traceback
@@ -21,7 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
-from bulkhead.code_location import report_lines
+from bulkhead.code_location import first_process, report_lines
+from bulkhead.steps import usage
 
 if TYPE_CHECKING:
     from io import TextIOWrapper
@@ -49,17 +47,28 @@ def main() -> NoReturn:
     """Load the definitions, print the report, and end the process."""
     mark = os.environ.pop(report_lines.MARK_ENV, _DEFAULT_MARK)
     output = _own_output()
-    faulthandler.register(signal.SIGTERM, file=output, all_threads=False, chain=True)
+
+    def report(content: dict[str, Any], for_people: str) -> None:
+        if for_people:
+            _write(output, f"\n{for_people.strip()}\n".encode(errors="replace"))
+        for line in report_lines.lines(mark, content):
+            _write(output, line)
+
+    killed_before = usage.oom_kills()  # 0, except outside of a container
+
+    def oom_kills() -> int:
+        return usage.oom_kills() - killed_before
+
+    first_process.begin(lambda content: report(content, content.get("stack", "")), oom_kills)
     _search_modules_as_the_code_server()
     content = _content()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # the team's code may have closed it
+        with suppress(AttributeError, OSError, ValueError):  # the team's code may have closed it
             stream.flush()
     error = content.get("error")
-    if error:
-        _write(output, f"\n{error['traceback']}\n".encode(errors="replace"))
-    for line in report_lines.lines(mark, content):
-        _write(output, line)
+    if error and (killed := oom_kills()):
+        content["oom_kills"] = killed
+    report(content, error["traceback"] if error else "")
     # Not sys.exit: a thread that the team's code started may never end.
     os._exit(1 if error else 0)
 

@@ -10,6 +10,7 @@ from bulkhead.deploy.errors import StageError
 from bulkhead.deploy.helm import HelmError, Release
 from bulkhead.deploy.live import CodeServer
 from bulkhead.deploy.load_check import check, differences, pod
+from bulkhead.deploy.load_check.deploy_warnings import Severity
 from bulkhead.deploy.load_check.differences import Differences
 from bulkhead.deploy.load_check.errors import LoadCheckError
 from bulkhead.deploy.load_check.pod import ManifestError
@@ -79,8 +80,9 @@ def _compare(before: Summary | None, after: Summary, reports: Sequence[LoadRepor
 
 
 def _warn(report: LocationReport, changes: Differences, *, strict: bool) -> None:
-    for warning in changes.warnings:
-        report.warning("loads", warning.text)
+    for each in changes.warnings:
+        say = report.warning if each.severity is Severity.WARNING else report.progress
+        say("loads", each.text)
     if strict and changes.strict_failures:
         raise StageError(
             "loads",

@@ -78,7 +78,7 @@ class Settings(BaseModel):
     """Further options of the engine's build command, for example `--secret=…`."""
 
     load_seconds: float = Field(default=180, gt=0, le=3600)
-    """Time limit of the load check, without the time to pull the image."""
+    """Time limit of the load check, from the first request to the end of its process."""
 
     live_seconds: float = Field(default=300, gt=0, le=3600)
     """Time limit from the release until the Dagster UI shows the new image."""

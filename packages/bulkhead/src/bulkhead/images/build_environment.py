@@ -38,7 +38,7 @@ def ensure(
         ImageError: uv found no Python of the images' version, or could not install a package.
     """
     wanted = sorted(set(requirements))
-    cache = platformdirs.user_cache_path("bulkhead") / "build"
+    cache = _cache()
     folder = cache / _key(wanted, lock)
     python = folder / "bin" / "python3"
     if folder.exists():
@@ -76,7 +76,7 @@ def _make(folder: Path, requirements: list[str], lock: Path | None) -> None:
     install = ["pip", "install", "--compile-bytecode", f"--python={folder / 'bin' / 'python3'}"]
     if lock is not None:
         _uv(
-            [*install, "--no-deps", "--require-hashes", f"--requirement={lock}"],
+            [*install, "--no-deps", "--require-hashes", f"--requirement={lock.resolve()}"],
             "The packages of requirements.lock, which the build needs, could not be installed.",
         )
     if requirements:
@@ -101,7 +101,12 @@ def _uv(arguments: list[str], failure: str) -> None:
             "uv is not installed. Install the extra of bulkhead that deploys: "
             "`pip install 'bulkhead[deploy]'`."
         ) from error
-    process.run([program, "--quiet", "--no-progress", *arguments], failure)
+    # uv also reads [tool.uv] of a pyproject.toml in the current folder.
+    process.run([program, "--quiet", "--no-progress", *arguments], failure, folder=_cache())
+
+
+def _cache() -> Path:
+    return platformdirs.user_cache_path("bulkhead") / "build"
 
 
 def _remove_unused(cache: Path) -> None:

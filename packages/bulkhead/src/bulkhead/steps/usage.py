@@ -36,6 +36,12 @@ class Usage:
     """Processes of this container that the kernel OOM-killed."""
 
 
+def oom_kills(root: Path = _ROOT) -> int:
+    """Return how many processes of the container that is mounted at `root` were OOM-killed."""
+    cgroup = _cgroup(root)
+    return cgroup.oom_kills() if cgroup else 0
+
+
 class UsageMeter:
     """Samples the container's memory ten times a second, for its peak and for its growth.
 

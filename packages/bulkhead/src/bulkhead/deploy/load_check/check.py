@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, Final, NoReturn
@@ -37,12 +37,13 @@ _OF_THE_CODE: Final = frozenset(
     {Cause.OUT_OF_MEMORY, Cause.STORAGE, Cause.EXIT_CODE, Cause.SIGNAL, Cause.SILENT}
 )
 
-# Exit codes of a process that has written a report. The last lines of a log may come late.
-_REPORTED: Final = frozenset({0, 1})
+_BY_SIGNAL: Final = 128  # the exit code of a process that a signal ended, without its number
+
+# Exit codes of a process that may have written a report: it loaded the definitions, it could not,
+# the code was killed, or the pod was ended. The last lines of a log may come late.
+_REPORTED: Final = frozenset({0, 1, _BY_SIGNAL + signal.SIGKILL, _BY_SIGNAL + signal.SIGTERM})
 _READS: Final = 4
 _READ_AGAIN_SECONDS: Final = 0.5
-
-_BY_SIGNAL: Final = 128  # the exit code of a process that a signal ended, without its number
 
 
 def run(
@@ -124,10 +125,10 @@ def _time_out(
         cause = sentences.of_no_answer(following.failure.message, clock.elapsed)
         raise LoadCheckError(Cause.API.value, clock.stage, cause)
     if clock.stage is Stage.LOADING and verdict is None:
-        seconds = clock.elapsed_in_stage
-        # The end of the process prints where it is.
+        seconds, before = clock.elapsed_in_stage, requests.log()
+        # At its end, the process reports where the code is.
         requests.delete()
-        raise _hang(requests.log(until_end=True), seconds, requests)
+        raise _hang(requests.log(until_end=True) or before, seconds, requests)
     pod = following.pod
     if clock.stage is Stage.PULLING and (verdict is None or verdict.cause is Cause.NEVER_STARTED):
         cause = sentences.of_slow_pull(pod.image, clock.elapsed)
@@ -144,7 +145,8 @@ def _result(pod: StepPod, requests: PodRequests, clock: Clock) -> Summary:
     Raises:
         LoadCheckError: it has reported an error, or nothing.
     """
-    last_stage = clock.stage
+    # The end may be the first that is seen of a short process.
+    last_stage = Stage.LOADING if pod.has_started else clock.stage
     clock.enter(Stage.READING)
     log, content = _read(pod, requests)
     if "summary" in content:
@@ -157,11 +159,15 @@ def _result(pod: StepPod, requests: PodRequests, clock: Clock) -> Summary:
         raise LoadCheckError(
             "LoadError",
             Stage.LOADING,
-            sentences.of_load_error(error["message"]),
+            sentences.of_load_error(
+                error["message"], content.get("oom_kills", 0), pod.memory_limit
+            ),
             error["traceback"].strip(),
             is_of_the_code=True,
         )
     verdict = diagnosis.of_ended_pod(pod, "")
+    if "oom_kills" in content and verdict.cause is Cause.SIGNAL:
+        verdict = replace(verdict, cause=Cause.OUT_OF_MEMORY)
     if verdict.cause is Cause.DEADLINE and pod.has_started:
         raise _hang(log, float(pod.deadline_seconds or 0), requests)
     if verdict.cause is Cause.DEADLINE:
@@ -211,7 +217,10 @@ def _error(verdict: Verdict, stage: Stage, last_output: str = "") -> LoadCheckEr
 
 
 def _hang(log: str, seconds: float, requests: PodRequests) -> LoadCheckError:
-    hang = output.of_hang(log, requests.name)
+    content: dict[str, Any] | None = None
+    with suppress(ReportError):
+        content = report_lines.content(requests.name, log)
+    hang = output.of_hang((content or {}).get("stack", ""), log, requests.name)
     cause = sentences.of_hang(seconds, hang.place)
     return LoadCheckError("Timeout", Stage.LOADING, cause, hang.last_output, is_of_the_code=True)
 

@@ -305,10 +305,10 @@ def _partitions(before: Summary, after: Summary) -> Iterator[PartitionsChanged]:
         if not after.jobs[name].assets:
             names[before.jobs[name].partitions, after.jobs[name].partitions].append(f"job {name}")
     for (old, new), changed in names.items():
-        if old != new:
-            yield PartitionsChanged(
-                tuple(changed), before.partitions.get(old or ""), after.partitions.get(new or "")
-            )
+        # Compared by value: another version of Bulkhead may give the same definition another id.
+        was, now = before.partitions.get(old or ""), after.partitions.get(new or "")
+        if was != now:
+            yield PartitionsChanged(tuple(changed), was, now)
 
 
 def _automation_gone(

@@ -24,6 +24,7 @@ _KINDS: Final = (
     ("steps", "step limit", "step limits"),
 )
 _GONE: Final = "\N{MINUS SIGN}"
+_UNITS: Final = {"timeout": " s", "interval": " s"}
 # What the line counts also if it does not change.
 _COUNTED: Final = frozenset({"jobs", "assets", "checks", "schedules", "sensors"})
 
@@ -79,7 +80,10 @@ class Differences:
     @property
     def line(self) -> str:
         """One line: `3 jobs, 11 assets (+1: weekly_orders; −0), 4 checks`."""  # noqa: RUF002
-        return ", ".join(_of_kinds(self.kinds)) or "no definitions"
+        counts = ", ".join(_of_kinds(self.kinds)) or "no definitions"
+        if self.is_first:
+            return f"{counts}; nothing to compare with"
+        return f"{counts}; no changes" if self.is_empty else counts
 
     @property
     def details(self) -> str:
@@ -166,20 +170,21 @@ def _changes(old: object, new: object, before: Summary, after: Summary) -> Itera
             continue
         word = name.replace("_", " ")
         if name == "partitions":
-            texts = (
-                partitions_text(before.partitions.get(was)),
-                partitions_text(after.partitions.get(now)),
-            )
-            yield f"partitions {texts[0]} → {texts[1]}"
+            # Another version of Bulkhead may give the same definition another id.
+            then, later = before.partitions.get(was), after.partitions.get(now)
+            if then != later:
+                yield f"partitions {partitions_text(then)} → {partitions_text(later)}"
         elif name == "automation_id":
             if getattr(old, "automation") == getattr(new, "automation"):  # noqa: B009
                 yield "automation: conditions with the same label differ"
         elif isinstance(now, bool):
             yield word if now else f"no longer {word}"
         elif isinstance(now, tuple):
-            yield f"{word} {_of_names(was, cast('tuple[str, ...]', now))}"
+            if names := _of_names(was, cast("tuple[str, ...]", now)):
+                yield f"{word} {names}"
         else:
-            yield f"{word} {_text(was)} → {_text(now)}"
+            unit = _UNITS.get(name, "")
+            yield f"{word} {_text(was, unit)} → {_text(now, unit)}"
 
 
 def _of_names(was: tuple[str, ...], now: tuple[str, ...]) -> str:
@@ -188,8 +193,8 @@ def _of_names(was: tuple[str, ...], now: tuple[str, ...]) -> str:
     return " ".join([*added, *removed])
 
 
-def _text(value: object) -> str:
-    return "none" if value is None else str(value)
+def _text(value: object, unit: str) -> str:
+    return "none" if value in {None, ""} else f"{value}{unit}"
 
 
 # --- Texts ----------------------------------------------------------------------------------------

@@ -10,12 +10,12 @@ _LAST_LINES: Final = 30
 _LAST_CHARACTERS: Final = 4000
 _MOST_FRAMES: Final = 10
 
-# What `faulthandler` prints on SIGTERM; see bulkhead.code_location.report.
-_STACK: Final = re.compile(
-    r'^Stack \(most recent call first\):\n(?P<frames>(?:  (?:File "|\.\.\.).*\n?)+)', re.MULTILINE
-)
+# A line of what `faulthandler` prints; see bulkhead.code_location.first_process.
 _FRAME: Final = re.compile(r'  File "(?P<file>[^"]*)", line (?P<line>\d+) in (?P<function>.*)')
-_FRAMEWORK: Final = re.compile(r"^<frozen|/site-packages/dagster|/bulkhead/|/importlib/")
+_FRAMEWORK: Final = re.compile(
+    r"^<frozen|/site-packages/dagster|/importlib/|/bulkhead/(location|dagster_compat)\.py$|"
+    r"/bulkhead/code_location/\w+\.py$"
+)
 _LIBRARY: Final = re.compile(r"/lib/python3")
 
 
@@ -33,22 +33,26 @@ def last_output(log: str, mark: str) -> str:
     return "\n".join(lines)[-_LAST_CHARACTERS:]
 
 
-def of_hang(log: str, mark: str) -> Hang:
-    """Return where the code of a pod was when it got SIGTERM."""
-    stacks = [*_STACK.finditer(log)]
-    if not stacks:
+def of_hang(stack: str, log: str, mark: str) -> Hang:
+    """Return where the code of a pod was when it was told to end.
+
+    Args:
+        stack: what the pod has reported; empty where it has not.
+        log: of the pod.
+        mark: of its report.
+    """
+    if not stack:
         return Hang(None, last_output(log, mark))
-    stack = stacks[-1]
     frames = [
         frame
-        for line in stack["frames"].splitlines()
+        for line in stack.splitlines()
         if (frame := _FRAME.fullmatch(line)) and not _FRAMEWORK.search(frame["file"])
     ]
-    own = next((each for each in frames if not _LIBRARY.search(each["file"])), None)
+    own = [each for each in frames if not _LIBRARY.search(each["file"])] or frames
     shown = [each[0] for each in frames[:_MOST_FRAMES]]
-    printed = last_output(log[: stack.start()], mark)
+    printed = last_output(log.replace(stack.strip(), ""), mark)
     parts = [printed, "\n".join(["Stack (most recent call first):", *shown])]
-    return Hang(None if own is None else _place(own), "\n\n".join(filter(None, parts)))
+    return Hang(_place(own[0]) if own else None, "\n\n".join(filter(None, parts)))
 
 
 def _place(frame: re.Match[str]) -> str:

@@ -30,7 +30,7 @@ _OF_A_SERVER: Final = frozenset(
 )
 
 # The name of a pod becomes its hostname, which has at most 63 characters.
-_LONGEST_LOCATION: Final = 35
+_LONGEST_LOCATION: Final = 34
 _DIGEST_LENGTH: Final = 8
 
 

@@ -1,15 +1,17 @@
 """Why a load check failed, in words: what happened, what was allowed, what to do."""
 
 import re
+import signal
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from bulkhead.kube.pods import NEVER_RAN_REASONS
 from bulkhead.kube.quantities import exact_bytes
 from bulkhead.steps.sentences import signal_name
 from bulkhead.steps.verdicts import Cause, Verdict
 
-# What gRPC puts around the message that helps.
-_WRAPPING: Final = re.compile(r"rpc error: code = \w+ desc = ")
+# What gRPC and runc put around the message that helps.
+_WRAPPING: Final = re.compile(r"rpc error: code = \w+ desc = |: unknown(?=\s*$)")
 
 _RETRY: Final = "Run the same command again."
 
@@ -22,9 +24,22 @@ def of_verdict(verdict: Verdict) -> str:
     return sentence
 
 
-def of_load_error(message: str) -> str:
-    """Return that the team's code raised an error; `message` is its type and text."""
-    return f"The definitions do not load: {_ended(message)}"
+def of_load_error(message: str, oom_kills: int, memory_limit: int | None) -> str:
+    """Return that the team's code raised an error.
+
+    Args:
+        message: its type and text.
+        oom_kills: how many processes that the code started were OOM-killed.
+        memory_limit: of the pod, in bytes.
+    """
+    happened = f"The definitions do not load: {_ended(message)}"
+    if not oom_kills:
+        return happened
+    which = "One" if oom_kills == 1 else oom_kills
+    return (
+        f"{happened} {which} of its processes ran out of memory (OOM-killed): "
+        f"{_memory(memory_limit)}"
+    )
 
 
 def of_hang(seconds: float, place: str | None) -> str:
@@ -37,16 +52,16 @@ def of_hang(seconds: float, place: str | None) -> str:
     where = f" It was in {place}." if place else ""
     return (
         f"The definitions did not load within {seconds:.0f} s.{where} Code that runs on import "
-        "waits or computes for too long. Move it into an asset, an op or a resource, or allow more "
-        "time."
+        "waits or computes for too long. Move it into an asset, an op or a resource, or raise "
+        "load-seconds in bulkhead.toml."
     )
 
 
 def of_slow_pull(image: str, seconds: float) -> str:
     """Return that the image was still being pulled when the time was over."""
     return (
-        f"The node was still pulling image {image} after {seconds:.0f} s. Run the same command "
-        "again: the node continues with the layers that it has. Or allow more time."
+        f"The node was still pulling image {image} after {seconds:.0f} s. {_RETRY} The node "
+        "continues with the layers that it has. Or raise load-seconds in bulkhead.toml."
     )
 
 
@@ -83,13 +98,16 @@ def of_unreadable_report(message: str) -> str:
 
 
 def _out_of_memory(verdict: Verdict) -> str:
-    limit = verdict.memory_limit
+    happened = "Loading the definitions ran out of memory (OOM-killed)"
+    return f"{happened}: {_memory(verdict.memory_limit)}"
+
+
+def _memory(limit: int | None) -> str:
     if limit is None:
-        return "Loading the definitions ran out of memory (OOM-killed): the node is full."
+        return "the node is full."
     return (
-        "Loading the definitions ran out of memory (OOM-killed): the limit is "
-        f"{exact_bytes(limit)}. Raise codeServer.resources.limits.memory in values.yaml, or import "
-        "less. The code server has the same limit."
+        f"the limit is {exact_bytes(limit)}. Raise codeServer.resources.limits.memory in "
+        "values.yaml, or import less. The code server has the same limit."
     )
 
 
@@ -110,10 +128,13 @@ def _exit_code(verdict: Verdict) -> str:
 
 
 def _signal(verdict: Verdict) -> str:
-    return (
-        f"The process was terminated by {signal_name(verdict.signal or 0)} before the definitions "
-        "were loaded. A native library that is imported may have crashed."
+    number = verdict.signal or 0
+    happened = (
+        f"The process was terminated by {signal_name(number)} before the definitions were loaded."
     )
+    if number == signal.SIGKILL:
+        return f"{happened} It may have run out of memory: {_memory(verdict.memory_limit)}"
+    return f"{happened} A native library that is imported may have crashed."
 
 
 def _evicted(verdict: Verdict) -> str:
@@ -188,10 +209,12 @@ def _cannot_start(verdict: Verdict) -> str:
             f"The init container {failed.name} of the load check exited with code "
             f"{failed.exit_code}."
         )
-    return (
-        f"The container of the load check cannot start ({verdict.reason}): "
-        f"{_ended(verdict.detail)} Check the names of Secrets, ConfigMaps and keys in values.yaml."
+    happened = (
+        f"The container of the load check cannot start ({verdict.reason}): {_ended(verdict.detail)}"
     )
+    if verdict.reason in NEVER_RAN_REASONS:
+        return f"{happened} Check that the image has python on its PATH."
+    return f"{happened} Check the names of Secrets, ConfigMaps and keys in values.yaml."
 
 
 def _never_started(verdict: Verdict) -> str:
