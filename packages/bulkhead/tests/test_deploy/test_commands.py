@@ -223,4 +223,5 @@ def test_a_prune_reads_every_environment_that_has_the_same_images(machine: Machi
     result = machine.run("images", "prune", "-e", "staging", "--keep", "1", "--delete")
     assert result.exit_code == 1
     assert "What environment production uses is unknown" in result.output
+    assert "nothing to remove" not in result.output
     assert len(machine.staging.registry.tags(machine.staging.repository)) == 2

@@ -119,5 +119,21 @@ def test_parts_go_with_the_last_image_that_needs_them(repository: Repository) ->
     assert all(repository.registry.has_blob(repository.name, each.digest) for each in kept.layers)
 
 
+def test_layers_that_a_kept_image_has_free_no_space(repository: Repository) -> None:
+    repository.add(1, runtime="r1", lock="l1")
+    repository.add(2, runtime="r1", lock="l1")
+    [removed] = repository.plan(keep=1).removed
+    base, own = removed.layers
+    assert base.size > 0
+    assert repository.plan(keep=1).freed_bytes == own.size
+    repository.add(3, runtime="r3", lock="l3")
+    # Now the base goes too: as a part, and as the lowest layer of two images; it counts once.
+    planned = repository.plan(keep=1)
+    parts = {layer for part in planned.removed_parts for layer in part.layers}
+    layers = {layer for image in planned.removed for layer in image.layers}
+    assert base in parts
+    assert planned.freed_bytes == sum(layer.size for layer in parts | layers)
+
+
 def test_an_empty_repository_has_nothing_to_remove(repository: Repository) -> None:
     assert repository.plan() == prune.Plan(repository.name, (), (), ())

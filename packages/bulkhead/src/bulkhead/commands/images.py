@@ -131,6 +131,8 @@ def _show(plans: "Sequence[LocationPlan]", *, deleted: bool) -> None:
         Console().print(table)
     removed = sum(plan.removed for plan in plans)
     space = readable_bytes(sum(plan.freed_bytes for plan in plans))
+    if not plans:
+        return
     if not removed:
         click.echo("There is nothing to remove.")
     elif deleted:

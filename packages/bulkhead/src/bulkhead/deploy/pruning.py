@@ -122,9 +122,9 @@ class Pruning:
             except (KubernetesApiError, HelmError) as error:
                 raise StageError(
                     "use",
-                    f"What {_name(means)} uses is unknown, so nothing is removed: {error} Use an "
-                    "account that may read Deployments, pods, Jobs and ConfigMaps in the namespace "
-                    f"of {location} there.",
+                    f"What {_name(means)} uses is unknown, so nothing is removed: "
+                    f"{str(error).rstrip('.')}. The account must be able to list Deployments, "
+                    f"pods, Jobs and ConfigMaps in the namespace of {location} there.",
                 ) from error
             suffix = f" in {means.environment}" if means.environment and self._others else ""
             for digest, reason in used.items():
