@@ -215,7 +215,8 @@ def test_a_bad_day_is_reported_where_it_happens_and_nowhere_else(dagster: Dagste
     # On a busy node, the step may run out of its 640Mi before it has grown. Then it is retried with
     # more, and the demo shows that. test_growth.py has the promises about growth.
     assert re.search(
-        r"Step order_forecast_model (grew from 640Mi|ran out of memory .*its limit is 640Mi)", output
+        r"Step order_forecast_model (grew from 640Mi|ran out of memory .*its limit is 640Mi)",
+        output,
     )
     assert dagster.checks("offline_orders")["every_row_is_readable"].status == "FAILED"
 

@@ -48,6 +48,7 @@ DEPLOYER_RIGHTS = permissions.rights(
         "apps/replicasets": "get list watch",
         "pods": "get list watch create delete",  # the pod that loads the definitions
         "pods/log": "get",
+        "batch/jobs": "get list",  # the images that runs still use
         "events": "get list watch create patch",
         "coordination.k8s.io/leases": "get create update patch delete",  # the lock of a deploy
     }

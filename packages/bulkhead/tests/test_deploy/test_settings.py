@@ -54,6 +54,7 @@ def test_pushes_go_to_the_registry_that_pods_pull_from_unless_told_otherwise() -
         ("[deploy]\nstrict = 'perhaps'\n", r"b: strict is 'perhaps', which is not valid"),
         ("[deploy]\nengine = 'rkt'\n", r"b: engine is 'rkt', which is not valid"),
         ("[deploy]\nload-seconds = 0\n", r"b: load-seconds is 0, which is not valid"),
+        ("[deploy]\nnamespace = 'team-{name}'\n", r"b: namespace is 'team-{name}'"),
         ("[deploys]\n", r"b: deploys is not a setting"),
         ("[deploy\n", r"b is not valid TOML: .*line 1"),
         ("", r"The registry is not set"),

@@ -105,6 +105,7 @@ def deploy(
     2 for an invalid call.
     """
     from bulkhead.commands.deploy_target import open_repository
+    from bulkhead.deploy import deploys
     from bulkhead.deploy.markdown_report import MarkdownReport
     from bulkhead.deploy.report import JsonReport, Report, TextReport
 
@@ -133,7 +134,7 @@ def deploy(
         outcomes = _deploy(
             means, targets, image, check_only=check_only, again=again, are_named=bool(names)
         )
-    sys.exit(any(each.result == "failed" for each in outcomes))
+    sys.exit(not deploys.succeeded(outcomes))
 
 
 def _write_values(

@@ -85,7 +85,7 @@ def _deploy(repository: "Repository", place: Place, branch: str, commit: str) ->
         snapshot=opened.snapshot,
     )
     outcomes = deploys.run(means, targets)
-    return all(each.result != "failed" for each in outcomes)
+    return deploys.succeeded(outcomes)
 
 
 def _print(line: str) -> None:

@@ -22,29 +22,15 @@ def rollback(
     """Make an earlier image of code location NAME live again, with its values.
 
     REVISION is a number that `bulkhead history NAME` shows. Without it, the newest one that had
-    another image than now.
+    another image than now. So a second call makes the image live that the first one has undone.
+
+    The exit code is 0 if the image is live, 1 if not, 2 for an invalid call.
     """
     from bulkhead.commands.deploy_target import open_repository
     from bulkhead.deploy import rollback as rollbacks
-    from bulkhead.deploy.errors import StageError
-    from bulkhead.deploy.helm import Helm
-    from bulkhead.deploy.means import LocationReport, Means
     from bulkhead.deploy.report import TextReport
 
     opened = open_repository(place)
     [target] = opened.choose((name,))
     report = TextReport([name], click.echo)
-    means = Means(
-        api=opened.api,
-        helm=Helm(opened.settings.context),
-        repository=opened.repository,
-        settings=opened.settings,
-        report=report,
-        by=by or opened.repository.config("user.name") or "unknown",
-        snapshot=opened.snapshot,
-    )
-    try:
-        rollbacks.run(means, target, revision)
-    except StageError as error:
-        LocationReport(report, target).failure(error)
-        sys.exit(1)
+    sys.exit(not rollbacks.run(opened.means(report, by), target, revision))

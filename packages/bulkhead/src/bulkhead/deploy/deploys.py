@@ -64,8 +64,18 @@ def run(
     return outcomes
 
 
+def succeeded(outcomes: Sequence[Outcome]) -> bool:
+    """Say whether no deploy failed, and the platform knows at least one of the locations."""
+    results = {each.result for each in outcomes}
+    return "failed" not in results and results != {"not registered"}
+
+
 def _summary(outcomes: Sequence[Outcome], seconds: float, environment: str | None) -> str:
     known = [each for each in outcomes if each.result != "not registered"]
+    if not known:
+        return (
+            "no code location of this repository is registered; check `namespace` and the context"
+        )
     names = {
         result: [each.location for each in known if each.result == result]
         for result in ("live", "checked", "failed")

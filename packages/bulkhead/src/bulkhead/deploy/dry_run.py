@@ -13,9 +13,9 @@ from bulkhead.deploy.build import Exported
 from bulkhead.deploy.errors import NotRegisteredError, StageError
 from bulkhead.deploy.helm import HelmError, Release, Revision
 from bulkhead.deploy.image_stage import WORK, existing_image
-from bulkhead.deploy.live import CodeServer
+from bulkhead.deploy.live import CodeServer, short
 from bulkhead.deploy.location import Outcome, Result
-from bulkhead.deploy.means import LocationReport, Means, short
+from bulkhead.deploy.means import LocationReport, Means
 from bulkhead.deploy.release import release_of
 from bulkhead.deploy.sources import CodeFolder
 from bulkhead.images import labels, planning

@@ -13,7 +13,7 @@ import yaml
 from bulkhead.kube.objects import Object
 
 _TIMEOUT_SECONDS: Final = 120.0
-_KEPT_REVISIONS: Final = 20
+_KEPT_REVISIONS: Final = 50  # as many as records
 
 # Statuses of a release whose Helm process ended before it was done.
 _UNFINISHED: Final = frozenset({"pending-install", "pending-upgrade", "pending-rollback"})

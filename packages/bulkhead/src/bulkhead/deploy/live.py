@@ -79,3 +79,20 @@ def load_reports(api: KubernetesApi, namespace: str) -> list[LoadReport]:
     """
     found = config_maps.read(api, namespace, names.STATUS_CONFIG_MAP) or {}
     return list(live_reports(part(found, "data")).values())
+
+
+def sentence(api: KubernetesApi, namespace: str, location: str) -> str:
+    """Return a sentence that says what is live."""
+    try:
+        server = code_server(api, namespace, location)
+    except KubernetesApiError as error:
+        return f"What is live is unknown: {error}"
+    if server is None or server.image is None:
+        return f"Code location {location} is not deployed."
+    return f"Live is {short(server.image)}."
+
+
+def short(reference: str) -> str:
+    """Return an image without its registry, and with a short digest."""
+    name, _, digest = reference.partition("@sha256:")
+    return f"{name.partition('/')[2]}@sha256:{digest[:12]}…"

@@ -13,9 +13,9 @@ from bulkhead.deploy.check import check_definitions
 from bulkhead.deploy.errors import NotRegisteredError, StageError
 from bulkhead.deploy.image_stage import ImageStage, build_image
 from bulkhead.deploy.lease import DeployLease
-from bulkhead.deploy.live import CodeServer
+from bulkhead.deploy.live import CodeServer, short
 from bulkhead.deploy.lock import locked
-from bulkhead.deploy.means import LocationReport, Means, short
+from bulkhead.deploy.means import LocationReport, Means
 from bulkhead.deploy.records import Record
 from bulkhead.deploy.release import Releases, release_of
 from bulkhead.deploy.sources import CodeFolder
@@ -94,7 +94,8 @@ class LocationDeploy:
         except StageError as error:
             reason = f"{error.stage}: {error}"
             self._report.failure(error)
-            self._means.report.state(self._target.name, self._state())
+            where = (self._target.namespace, self._target.name)
+            self._means.report.state(self._target.name, live.sentence(self._means.api, *where))
         seconds = time.monotonic() - began
         if result == "live" or (result == "failed" and not self._check_only):
             self._record(at, result, reason, seconds)
@@ -174,13 +175,3 @@ class LocationDeploy:
             records.add(self._means.api, self._target.namespace, self._target.name, record)
         except (KubernetesApiError, StageError) as error:
             self._report.warning("history", f"This deploy is not in the history: {error}")
-
-    def _state(self) -> str:
-        """Return a sentence that says what is live now."""
-        try:
-            server = live.code_server(self._means.api, self._target.namespace, self._target.name)
-        except KubernetesApiError as error:
-            return f"What is live is unknown: {error}"
-        if server is None or server.image is None:
-            return f"Code location {self._target.name} is not deployed."
-        return f"Live is {short(server.image)}."

@@ -62,9 +62,3 @@ class LocationReport:
     def warning(self, stage: str, text: str) -> None:
         """Say what may be a problem."""
         self.report.warning(self.target.name, stage, text)
-
-
-def short(reference: str) -> str:
-    """Return an image without its registry, and with a short digest."""
-    name, _, digest = reference.partition("@sha256:")
-    return f"{name.partition('/')[2]}@sha256:{digest[:12]}…"

@@ -6,8 +6,9 @@ from typing import Final
 
 from bulkhead.deploy import build, deploys, image_stage, live, sources
 from bulkhead.deploy.errors import StageError
+from bulkhead.deploy.live import short
 from bulkhead.deploy.location import Outcome
-from bulkhead.deploy.means import Means, short
+from bulkhead.deploy.means import Means
 from bulkhead.deploy.repository import Repository, RepositoryError, Snapshot
 from bulkhead.deploy.settings import SettingsError
 from bulkhead.deploy.sources import CodeFolder

@@ -7,8 +7,8 @@ from typing import Final
 from bulkhead.deploy.build import Exported
 from bulkhead.deploy.errors import StageError
 from bulkhead.deploy.helm import HelmError, Release, Revision
-from bulkhead.deploy.live import CodeServer
-from bulkhead.deploy.means import LocationReport, Means, short
+from bulkhead.deploy.live import CodeServer, short
+from bulkhead.deploy.means import LocationReport, Means
 from bulkhead.deploy.rollout import Rollout, RolloutError, Times
 from bulkhead.deploy.sources import CodeFolder
 from bulkhead.kube.api import KubernetesApiError

@@ -5,16 +5,19 @@ from datetime import datetime, timezone
 
 from bulkhead.deploy import live, records
 from bulkhead.deploy.errors import StageError
+from bulkhead.deploy.live import short
 from bulkhead.deploy.lock import locked
-from bulkhead.deploy.means import LocationReport, Means, short
+from bulkhead.deploy.means import LocationReport, Means
 from bulkhead.deploy.records import Record
 from bulkhead.deploy.release import Releases
 from bulkhead.deploy.sources import CodeFolder
 from bulkhead.kube.api import KubernetesApiError
 
 
-def run(means: Means, target: CodeFolder, revision: int | None) -> None:
+def run(means: Means, target: CodeFolder, revision: int | None) -> bool:
     """Release an earlier revision of a code location again, and wait until it is live.
+
+    A failure is reported, and recorded in the history if a release was made.
 
     Args:
         means: The cluster and the settings.
@@ -22,47 +25,69 @@ def run(means: Means, target: CodeFolder, revision: int | None) -> None:
         revision: Helm's revision, as `bulkhead history` shows it. None takes the newest one that
             had another image than what is live.
 
-    Raises:
-        StageError: There is no such revision, or it did not become live.
+    Returns:
+        Whether it is live.
     """
     report = LocationReport(means.report, target)
-    releases = Releases(means, report, target)
-    began = time.monotonic()
-    at = datetime.now(tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    with locked(means, report, target):
-        try:
-            server = live.code_server(means.api, target.namespace, target.name)
-            found = records.read(means.api, target.namespace, target.name)
-            chosen = _choose(found, revision, server.image if server else None)
-            releases.back_to(chosen.revision or 0, chosen.image or "", server=server)
-            record = Record(
-                at=at,
-                by=means.by,
-                action="rollback",
-                commit=chosen.commit,
-                image=chosen.image,
-                result="live",
-                reason=None,
-                seconds=round(time.monotonic() - began, 1),
-                revision=releases.history()[-1].number,
-            )
-            records.add(means.api, target.namespace, target.name, record)
-        except KubernetesApiError as error:
-            raise StageError("rollback", str(error)) from error
+    try:
+        with locked(means, report, target):
+            chosen = _choose(means, target, revision)
+            _release(means, report, target, chosen)
+    except StageError as error:
+        report.failure(error)
+        means.report.state(target.name, live.sentence(means.api, target.namespace, target.name))
+        return False
     means.report.end(f"{target.name}: {short(chosen.image or '')} is live again")
+    return True
 
 
-def _choose(found: list[Record], revision: int | None, image: str | None) -> Record:
-    """Return the record of the revision to go back to."""
+def _choose(means: Means, target: CodeFolder, revision: int | None) -> Record:
+    """Return the record of the revision to go back to; raises StageError if there is none."""
+    try:
+        server = live.code_server(means.api, target.namespace, target.name)
+        found = records.read(means.api, target.namespace, target.name)
+    except KubernetesApiError as error:
+        raise StageError("rollback", str(error)) from error
+    image = server.image if server else None
     candidates = [each for each in found if each.result == "live" and each.revision and each.image]
     if revision is not None:
         candidates = [each for each in candidates if each.revision == revision]
     else:
         candidates = [each for each in candidates if each.image != image]
     if not candidates:
-        wanted = f"revision {revision}" if revision else "an earlier image"
+        wanted = f"revision {revision}" if revision else "earlier image"
         raise StageError(
             "rollback",
             f"The history has no {wanted} that was live. `bulkhead history` lists the revisions.",
         )
     return candidates[-1]
+
+
+def _release(means: Means, report: LocationReport, target: CodeFolder, chosen: Record) -> None:
+    releases = Releases(means, report, target)
+    began = time.monotonic()
+    at = datetime.now(tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    server = live.code_server(means.api, target.namespace, target.name)
+    problem: StageError | None = None
+    try:
+        releases.back_to(chosen.revision or 0, chosen.image or "", server=server)
+    except StageError as error:
+        problem = error
+    revisions = [] if problem else releases.history()
+    record = Record(
+        at=at,
+        by=means.by,
+        action="rollback",
+        commit=chosen.commit,
+        image=chosen.image,
+        result="failed" if problem else "live",
+        reason=f"{problem.stage}: {problem}" if problem else None,
+        seconds=round(time.monotonic() - began, 1),
+        revision=revisions[-1].number if revisions else None,
+    )
+    try:
+        records.add(means.api, target.namespace, target.name, record)
+    except KubernetesApiError as error:
+        report.warning("history", f"This rollback is not in the history: {error}")
+    if problem:
+        raise problem

@@ -62,7 +62,7 @@ class Settings(BaseModel):
     context: str | None = None
     """Context of the kubeconfig. By default the current one."""
 
-    namespace: str = "bulkhead-{location}"
+    namespace: str = Field(default="bulkhead-{location}", pattern=r"^[^{}]*(\{location\}[^{}]*)?$")
     """Namespace of a location, as the platform admin registered it."""
 
     values: tuple[str, ...] = ("values.yaml",)

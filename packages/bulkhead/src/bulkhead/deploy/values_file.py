@@ -16,8 +16,9 @@ from bulkhead.deploy.build import Exported
 from bulkhead.deploy.check import check_definitions
 from bulkhead.deploy.errors import StageError
 from bulkhead.deploy.image_stage import ImageStage, ReadyImage, build_image
+from bulkhead.deploy.live import short
 from bulkhead.deploy.location import Outcome
-from bulkhead.deploy.means import LocationReport, Means, short
+from bulkhead.deploy.means import LocationReport, Means
 from bulkhead.deploy.release import image_values, release_of
 from bulkhead.deploy.sources import CodeFolder
 from bulkhead.kube.api import KubernetesApiError
