@@ -7,5 +7,6 @@
 | `client` | reads, pushes and deletes images |
 | `manifests` | manifests and configurations of images, of OCI and of Docker |
 | `repository` | one repository over python-dxf, which knows the requests of the API |
+| `retry` | waits for a registry that does not answer |
 | `errors` | what a failed request means, and whether a retry can help |
 """

@@ -3,17 +3,15 @@
 import hashlib
 import json
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import requests
-from dxf.exceptions import DXFError
 
 from bulkhead.registry.credentials import Credentials
-from bulkhead.registry.errors import RegistryError, explain
+from bulkhead.registry.errors import explain
 from bulkhead.registry.manifests import (
     Descriptor,
     Image,
@@ -23,14 +21,12 @@ from bulkhead.registry.manifests import (
 )
 from bulkhead.registry.reference import DOCKER_HUB
 from bulkhead.registry.repository import Repository
+from bulkhead.registry.retry import retried
 
 _T = TypeVar("_T")
 
 TIMEOUT_SECONDS: Final = 90.0
 """How long a request waits for a registry that does not answer, such as one that restarts."""
-
-_FIRST_PAUSE_SECONDS: Final = 1.0
-_LONGEST_PAUSE_SECONDS: Final = 5.0
 
 # The host of Docker Hub's API is not the one in the names of its images.
 _API_HOSTS: Final = {DOCKER_HUB: "registry-1.docker.io"}
@@ -187,28 +183,13 @@ class Registry:
         return self._repositories[name]
 
     def _retried(self, repository: str, request: Callable[[], _T]) -> _T:
-        """Do a request; retry it after temporary errors, with pauses, until the timeout."""
-        deadline = time.monotonic() + self._timeout
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return request()
-            # The library raises ValueError and KeyError for answers that it cannot read.
-            except (requests.RequestException, DXFError, ValueError, KeyError) as failure:
-                user = self._credentials.username if self._credentials else None
-                error = explain(failure, self.host, repository, user)
-                if not error.is_temporary:
-                    raise error from failure
-                left = deadline - time.monotonic()
-                if left <= pause:
-                    raise RegistryError(
-                        f"{error} Timed out after {self._timeout:.0f} s. Check that the registry "
-                        "runs and that this machine reaches it.",
-                        is_temporary=True,
-                    ) from failure
-            self._report(f"{error} Retrying for up to {left:.0f} s.")
-            time.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        user = self._credentials.username if self._credentials else None
+        return retried(
+            request,
+            lambda error: explain(error, self.host, repository, user),
+            timeout=self._timeout,
+            report=self._report,
+        )
 
 
 def _none_if_missing(request: Callable[[], _T]) -> _T | None:
