@@ -249,6 +249,7 @@ def test_a_backend_without_editable_installs_is_an_error_with_what_to_do(
     [
         ("[project", "pyproject.toml of the code location is not valid: "),
         ("[tool.bulkhead.build]\nwith-dependencies = 1", "is 1. It must be true or false"),
+        ("[tool.bulkhead.build]\nwith_dependencies = true", "unknown key 'with_dependencies'"),
         ("[build-system]\nrequires = 1", "Check the table build-system"),
     ],
 )

@@ -25,6 +25,8 @@ LOCK: Final = "requirements.lock"
 # Tests of the code location; a deeper folder of this name can be part of the code, such as dbt's.
 _TESTS: Final = "tests"
 
+_WITH_DEPENDENCIES: Final = "with-dependencies"
+
 
 def stage(folder: Path, root: Path, report: Callable[[str], None]) -> None:
     """Write what the layer contains into a folder, with bytecode.
@@ -84,11 +86,17 @@ def _needs_dependencies(folder: Path) -> bool:
         ) from error
     except ValueError as error:
         raise ImageError(f"{file.name} of the code location is not valid: {error}.") from error
-    settings: Any = project.get("tool", {}).get("bulkhead", {}).get("build", {})
-    needed: Any = cast("dict[str, Any]", settings).get("with-dependencies", False)
+    settings = cast("dict[str, Any]", project.get("tool", {}).get("bulkhead", {}).get("build", {}))
+    unknown = sorted(settings.keys() - {_WITH_DEPENDENCIES})
+    if unknown:
+        raise ImageError(
+            f"The table tool.bulkhead.build in pyproject.toml has the unknown key {unknown[0]!r}. "
+            f"The only key is {_WITH_DEPENDENCIES}."
+        )
+    needed: Any = settings.get(_WITH_DEPENDENCIES, False)
     if not isinstance(needed, bool):
         raise ImageError(
-            f"tool.bulkhead.build.with-dependencies in pyproject.toml is {needed!r}. It must be "
+            f"tool.bulkhead.build.{_WITH_DEPENDENCIES} in pyproject.toml is {needed!r}. It must be "
             "true or false."
         )
     return needed
