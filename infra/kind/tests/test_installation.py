@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bulkhead.deploy.release import image_values
 from bulkhead_kind import installation, up
 from bulkhead_kind.installation import Cluster
 from bulkhead_kind.process import CommandError
@@ -15,7 +16,7 @@ IMAGES: dict[str, str] = dict.fromkeys(
 
 
 def test_an_image_goes_to_the_chart_by_digest() -> None:
-    assert installation.image("bulkhead-registry:5000/bulkhead/hello@sha256:abc") == {
+    assert image_values("bulkhead-registry:5000/bulkhead/hello@sha256:abc") == {
         "registry": "bulkhead-registry:5000",
         "repository": "bulkhead/hello",
         "digest": "sha256:abc",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from bulkhead.deploy.release import image_values
 from bulkhead_demo import bad_day, figures, flow, observed
 from bulkhead_demo.flow import Timeouts, Watch
 from bulkhead_demo.paths import CHART, GROCER, LOCATIONS, PLATFORM_OVERLAY
@@ -59,9 +60,9 @@ def install(progress: Progress, target: Target, references: Mapping[str, str]) -
     names = [folder.name for folder in folders]
     installation.install_platform(progress, target.cluster, references, names, [PLATFORM_OVERLAY])
     values = {
-        "postgresql": {"image": installation.image(references["postgresql"])},
-        "campaigns": {"image": installation.image(references["ingestion"])},
-        "flyer": {"image": installation.image(references["ml"])},
+        "postgresql": {"image": image_values(references["postgresql"])},
+        "campaigns": {"image": image_values(references["ingestion"])},
+        "flyer": {"image": image_values(references["ml"])},
     }
     with progress.step("Install the grocer's database and campaign service") as step:
         installation.make_namespace(step, target.cluster, RELEASE)

@@ -3,15 +3,10 @@
 It has Python 3.11 with `venv`, and the usual certificate authorities.
 """
 
+from bulkhead.deploy.settings import BASE_IMAGE
 from bulkhead_kind import debian
 from bulkhead_kind.engine import Engine, pull_or_build
 from bulkhead_kind.progress import Progress
-
-STOCK = (
-    "docker.io/library/python@"
-    "sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b"
-)
-"""python:3.11.16-slim-bookworm for every processor, as several public projects pin it (2026-10)."""
 
 BUILT = "localhost/bulkhead-base"
 
@@ -28,5 +23,5 @@ def ensure(engine: Engine, progress: Progress) -> str:
             engine.run(step, "import", system, built)
 
     return pull_or_build(
-        engine, progress, title="the base image", stock=STOCK, built=built, build=build
+        engine, progress, title="the base image", stock=BASE_IMAGE, built=built, build=build
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bulkhead.deploy.release import image_values
 from bulkhead_kind import process
 from bulkhead_kind.paths import BUILD, KIND, REPOSITORY
 from bulkhead_kind.process import CommandError
@@ -15,7 +16,6 @@ PLATFORM = "bulkhead"
 """Name of the platform's release and of its namespace."""
 
 PLATFORM_CHART = REPOSITORY / "charts" / "bulkhead"
-LOCATION_CHART = REPOSITORY / "charts" / "code-location"
 PLATFORM_VALUES = KIND / "platform.yaml"
 WAIT = "5m"
 
@@ -103,9 +103,9 @@ def platform_values(
         before: settings of each code location that is already registered.
     """
     return {
-        "image": image(images["platform"]),
-        "postgresql": {"image": image(images["postgresql"])},
-        "objectStore": {"image": image(images["seaweedfs"])},
+        "image": image_values(images["platform"]),
+        "postgresql": {"image": image_values(images["postgresql"])},
+        "objectStore": {"image": image_values(images["seaweedfs"])},
         "codeLocations": {**before, **{name: {} for name in locations}},
     }
 
@@ -152,13 +152,6 @@ def upgrade(step: Step, cluster: Cluster, release: Release) -> None:
         *("--wait", "--timeout", WAIT),
     ]
     step.run([*cluster.helm_command(), *arguments])
-
-
-def image(reference: str) -> dict[str, str]:
-    """Return the charts' `image` value for `registry/repository@sha256:…`."""
-    name, _, digest = reference.partition("@")
-    registry, _, repository = name.partition("/")
-    return {"registry": registry, "repository": repository, "digest": digest}
 
 
 def _write(name: str, content: Mapping[str, object]) -> Path:

@@ -59,8 +59,6 @@ def _deploy(repository: "Repository", place: Place, branch: str, commit: str) ->
     """Deploy a pushed branch, if it is the one to deploy; return False if a deploy failed."""
     from bulkhead.commands.deploy_target import open_repository
     from bulkhead.deploy import deploys
-    from bulkhead.deploy.helm import Helm
-    from bulkhead.deploy.means import Means
     from bulkhead.deploy.report import TextReport
 
     try:
@@ -75,17 +73,9 @@ def _deploy(repository: "Repository", place: Place, branch: str, commit: str) ->
     except click.UsageError as error:
         click.echo(f"Nothing was deployed: {error.message}")
         return False
-    means = Means(
-        api=opened.api,
-        helm=Helm(opened.settings.context),
-        repository=repository,
-        settings=opened.settings,
-        report=TextReport([each.name for each in targets], _print),
-        by=repository.committer(opened.snapshot()),
-        snapshot=opened.snapshot,
-    )
-    outcomes = deploys.run(means, targets)
-    return deploys.succeeded(outcomes)
+    report = TextReport([each.name for each in targets], _print)
+    means = opened.means(report, repository.committer(opened.snapshot()))
+    return deploys.succeeded(deploys.run(means, targets))
 
 
 def _print(line: str) -> None:

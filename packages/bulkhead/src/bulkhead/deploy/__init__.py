@@ -9,7 +9,8 @@
 | `build`, `image_stage` | the stage `image` |
 | `check`, `load_check` | the stage `loads` |
 | `release`, `rollout`, `helm`, `live` | the stages `release` and `live`, and the way back |
-| `records`, `definitions` | the history, and what the last images define |
+| `recording`, `records` | the history |
+| `definitions` | what the last images define |
 | `rollback`, `promotion`, `dry_run`, `values_file` | other ways to deploy |
 | `pruning`, `image_use` | removes images that nothing needs; what needs which |
 | `rerun` | launches a run again, with its original image if requested |

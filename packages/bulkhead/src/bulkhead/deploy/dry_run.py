@@ -16,7 +16,7 @@ from bulkhead.deploy.image_stage import WORK, existing_image
 from bulkhead.deploy.live import CodeServer, short
 from bulkhead.deploy.location import Outcome, Result
 from bulkhead.deploy.means import LocationReport, Means
-from bulkhead.deploy.release import release_of
+from bulkhead.deploy.release import is_live, release_of
 from bulkhead.deploy.sources import CodeFolder
 from bulkhead.images import labels, planning
 from bulkhead.images.errors import ImageError
@@ -100,9 +100,7 @@ def _planned(
         history = means.helm.history(target.name, target.namespace)
     except HelmError as error:
         raise StageError("release", str(error)) from error
-    is_deployed = bool(history) and history[-1].status == "deployed"
-    is_live = server is not None and server.image == image.reference and is_deployed
-    if is_live and not order.again:
+    if is_live(server, image.reference, history) and not order.again:
         means.report.location(target.name, "unchanged")
         return "unchanged", image.reference
     release = _release(means, target, replace(exported, source=image.source), image.reference)

@@ -44,6 +44,11 @@ class Revision:
     description: str
 
     @property
+    def is_deployed(self) -> bool:
+        """Whether this revision is the one that runs."""
+        return self.status == "deployed"
+
+    @property
     def is_unfinished(self) -> bool:
         """Whether the Helm process that made it ended before it was done, or still runs."""
         return self.status in _UNFINISHED
@@ -99,14 +104,6 @@ class Helm:
             Revision(int(each["revision"]), str(each["status"]), str(each.get("description", "")))
             for each in found
         ]
-
-    def values(self, name: str, namespace: str, revision: int) -> dict[str, Any]:
-        """Return the values that a revision was made with; raises HelmError."""
-        text = self._run(
-            *("get", "values", name, "--namespace", namespace),
-            *("--revision", str(revision), "--output", "json"),
-        )
-        return json.loads(text) or {}
 
     def _arguments(self, release: Release) -> list[str]:
         version = ["--version", release.chart_version] if release.chart_version else []

@@ -3,12 +3,11 @@
 import tempfile
 import time
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
 from bulkhead.code_location.summary import Summary
-from bulkhead.deploy import build, definitions, live, records
+from bulkhead.deploy import build, definitions, live
 from bulkhead.deploy.check import check_definitions
 from bulkhead.deploy.errors import NotRegisteredError, StageError
 from bulkhead.deploy.image_stage import ImageStage, build_image
@@ -16,8 +15,8 @@ from bulkhead.deploy.lease import DeployLease
 from bulkhead.deploy.live import CodeServer, short
 from bulkhead.deploy.lock import locked
 from bulkhead.deploy.means import LocationReport, Means
-from bulkhead.deploy.records import Record
-from bulkhead.deploy.release import Releases, release_of
+from bulkhead.deploy.recording import Attempt
+from bulkhead.deploy.release import Releases, is_live, release_of
 from bulkhead.deploy.sources import CodeFolder
 from bulkhead.kube.api import KubernetesApiError
 
@@ -82,8 +81,7 @@ class LocationDeploy:
 
     def run(self) -> Outcome:
         """Deploy. A failure is reported, recorded, and part of the outcome."""
-        began = time.monotonic()
-        at = datetime.now(tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        attempt = Attempt(self._means, self._report, self._releases, self._action)
         result: Result = "failed"
         reason: str | None = None
         try:
@@ -96,9 +94,9 @@ class LocationDeploy:
             self._report.failure(error)
             where = (self._target.namespace, self._target.name)
             self._means.report.state(self._target.name, live.sentence(self._means.api, *where))
-        seconds = time.monotonic() - began
+        seconds = attempt.seconds
         if result == "live" or (result == "failed" and not self._check_only):
-            self._record(at, result, reason, seconds)
+            attempt.record(self._commit, self._image, reason)
         return Outcome(self._target.name, result, self._image, seconds, reason)
 
     def _stages(self, lease: DeployLease) -> Result:
@@ -117,9 +115,7 @@ class LocationDeploy:
             self._image, self._commit = ready.reference, ready.commit
             if ready.done:
                 self._report.stage("image", f"{short(ready.reference)}  {ready.done}", began)
-            is_deployed = bool(history) and history[-1].status == "deployed"
-            is_live = server is not None and server.image == ready.reference and is_deployed
-            if is_live and not self._again:
+            if is_live(server, ready.reference, history) and not self._again:
                 means.report.location(target.name, "unchanged")
                 return "unchanged"
             release = release_of(
@@ -155,23 +151,3 @@ class LocationDeploy:
             definitions.write(api, target.namespace, target.name, self._image or "", found)
         except KubernetesApiError as error:
             self._report.warning("live", f"The next deploy cannot show what changed: {error}")
-
-    def _record(
-        self, at: str, result: Literal["live", "failed"], reason: str | None, seconds: float
-    ) -> None:
-        try:
-            history = self._releases.history() if result == "live" else []
-            record = Record(
-                at=at,
-                by=self._means.by,
-                action=self._action,
-                commit=self._commit,
-                image=self._image,
-                result=result,
-                reason=reason,
-                seconds=round(seconds, 1),
-                revision=history[-1].number if history else None,
-            )
-            records.add(self._means.api, self._target.namespace, self._target.name, record)
-        except (KubernetesApiError, StageError) as error:
-            self._report.warning("history", f"This deploy is not in the history: {error}")

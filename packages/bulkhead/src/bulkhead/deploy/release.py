@@ -187,6 +187,12 @@ class Releases:
         events.write(self._means.api, event, _COMPONENT)
 
 
+def is_live(server: CodeServer | None, image: str | None, history: Sequence[Revision]) -> bool:
+    """Say whether an image is live, and its release is complete."""
+    is_deployed = bool(history) and history[-1].is_deployed
+    return server is not None and server.image == image and is_deployed
+
+
 def last_deployed(history: Sequence[Revision]) -> int | None:
     """Return the newest revision that was live; Helm calls older ones superseded."""
     numbers = [each.number for each in history if each.status in {"deployed", "superseded"}]

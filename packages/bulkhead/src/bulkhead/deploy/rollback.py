@@ -1,13 +1,11 @@
 """Makes an earlier image of a code location live again."""
 
-import time
-from datetime import datetime, timezone
-
 from bulkhead.deploy import live, records
 from bulkhead.deploy.errors import StageError
-from bulkhead.deploy.live import short
+from bulkhead.deploy.live import CodeServer, short
 from bulkhead.deploy.lock import locked
 from bulkhead.deploy.means import LocationReport, Means
+from bulkhead.deploy.recording import Attempt
 from bulkhead.deploy.records import Record
 from bulkhead.deploy.release import Releases
 from bulkhead.deploy.sources import CodeFolder
@@ -31,8 +29,15 @@ def run(means: Means, target: CodeFolder, revision: int | None) -> bool:
     report = LocationReport(means.report, target)
     try:
         with locked(means, report, target):
-            chosen = _choose(means, target, revision)
-            _release(means, report, target, chosen)
+            server, chosen = _choose(means, target, revision)
+            releases = Releases(means, report, target)
+            attempt = Attempt(means, report, releases, "rollback")
+            try:
+                releases.back_to(chosen.revision or 0, chosen.image or "", server=server)
+            except StageError as error:
+                attempt.record(chosen.commit, chosen.image, f"{error.stage}: {error}")
+                raise
+            attempt.record(chosen.commit, chosen.image, None)
     except StageError as error:
         report.failure(error)
         means.report.state(target.name, live.sentence(means.api, target.namespace, target.name))
@@ -41,8 +46,10 @@ def run(means: Means, target: CodeFolder, revision: int | None) -> bool:
     return True
 
 
-def _choose(means: Means, target: CodeFolder, revision: int | None) -> Record:
-    """Return the record of the revision to go back to; raises StageError if there is none."""
+def _choose(
+    means: Means, target: CodeFolder, revision: int | None
+) -> tuple[CodeServer | None, Record]:
+    """Return what is live, and the record to go back to; raises StageError if there is none."""
     try:
         server = live.code_server(means.api, target.namespace, target.name)
         found = records.read(means.api, target.namespace, target.name)
@@ -60,34 +67,4 @@ def _choose(means: Means, target: CodeFolder, revision: int | None) -> Record:
             "rollback",
             f"The history has no {wanted} that was live. `bulkhead history` lists the revisions.",
         )
-    return candidates[-1]
-
-
-def _release(means: Means, report: LocationReport, target: CodeFolder, chosen: Record) -> None:
-    releases = Releases(means, report, target)
-    began = time.monotonic()
-    at = datetime.now(tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    server = live.code_server(means.api, target.namespace, target.name)
-    problem: StageError | None = None
-    try:
-        releases.back_to(chosen.revision or 0, chosen.image or "", server=server)
-    except StageError as error:
-        problem = error
-    revisions = [] if problem else releases.history()
-    record = Record(
-        at=at,
-        by=means.by,
-        action="rollback",
-        commit=chosen.commit,
-        image=chosen.image,
-        result="failed" if problem else "live",
-        reason=f"{problem.stage}: {problem}" if problem else None,
-        seconds=round(time.monotonic() - began, 1),
-        revision=revisions[-1].number if revisions else None,
-    )
-    try:
-        records.add(means.api, target.namespace, target.name, record)
-    except KubernetesApiError as error:
-        report.warning("history", f"This rollback is not in the history: {error}")
-    if problem:
-        raise problem
+    return server, candidates[-1]

@@ -18,7 +18,7 @@ BASE_IMAGE: Final = (
     "docker.io/library/python@"
     "sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b"
 )
-"""python:3.11.16-slim-bookworm."""
+"""python:3.11.16-slim-bookworm for every processor, as several public projects pin it (2026-10)."""
 
 
 class SettingsError(Exception):

@@ -20,23 +20,20 @@ STATUSES: Final = """query Statuses($ids: [String], $limit: Int) {
   }
 }"""
 
-LAUNCH: Final = """mutation Launch($params: ExecutionParams!) {
-  launch: launchRun(executionParams: $params) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on RunConfigValidationInvalid { errors { message } }
-    ... on Error { message }
-  }
+_LAUNCHED: Final = """{
+  __typename
+  ... on LaunchRunSuccess { run { runId } }
+  ... on RunConfigValidationInvalid { errors { message } }
+  ... on Error { message }
 }"""
 
-REEXECUTE: Final = """mutation Reexecute($params: ReexecutionParams!) {
-  launch: launchRunReexecution(reexecutionParams: $params) {
-    __typename
-    ... on LaunchRunSuccess { run { runId } }
-    ... on RunConfigValidationInvalid { errors { message } }
-    ... on Error { message }
-  }
-}"""
+LAUNCH: Final = f"""mutation Launch($params: ExecutionParams!) {{
+  launch: launchRun(executionParams: $params) {_LAUNCHED}
+}}"""
+
+REEXECUTE: Final = f"""mutation Reexecute($params: ReexecutionParams!) {{
+  launch: launchRunReexecution(reexecutionParams: $params) {_LAUNCHED}
+}}"""
 
 RUN: Final = """query Run($id: ID!) {
   run: runOrError(runId: $id) {
